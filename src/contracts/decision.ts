@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { Action, Risk } from './action.ts';
+import { Instant, Slug } from './names.ts';
+
+/** One exact action, shown to the people who may approve it. `digest` is SHA-256 (hex) over incident, number, action and time. */
+export const Proposal = z.object({
+  /** `<workflow id>/<run id>#<number>`: the idempotency key of everything done for it. */
+  id: z.string(),
+  digest: z.string().length(64),
+  summary: z.string().max(500),
+  why: z.array(z.string().max(500)).max(20),
+  undo: z.string().max(500),
+  risk: Risk,
+  action: Action,
+  expiresAt: Instant,
+});
+export type Proposal<A extends Action = Action> = Omit<z.output<typeof Proposal>, 'action'> & { action: A };
+
+export const Answer = z.enum(['approved', 'declined']);
+export type Answer = z.output<typeof Answer>;
+
+/** A person's decision on one digest, signed by the gateway or the CLI with Ed25519 over `signedBytes()`. */
+export const SignedDecision = z.object({
+  workflowId: z.string(),
+  runId: z.string(),
+  digest: z.string().length(64),
+  verdict: Answer,
+  person: Slug,
+  via: z.enum(['cli', 'console', 'slack', 'api']),
+  expiresAt: Instant,
+  keyId: z.string(),
+  /** Base64 of the 64 signature bytes. */
+  signature: z.string(),
+});
+export type SignedDecision = z.output<typeof SignedDecision>;
+
+/** What a person types into the Temporal UI: `{"by":"responder","code":"7KQM-2XHD"}`. */
+export const CodedDecision = z.object({
+  by: z.string().max(40),
+  code: z.string().max(40),
+  reason: z.string().max(500).optional(),
+});
+export type CodedDecision = z.output<typeof CodedDecision>;
+
+/**
+ * The only argument of a mitigation: the exact proposal, who approved it, and the grant of `serviceControl`.
+ * `fence` rises with every grant of a service; a provider refuses one lower than the highest it has seen.
+ */
+export const Approval = z.object({
+  id: z.string(),
+  proposal: Proposal,
+  by: z.array(z.string()).min(1),
+  via: z.string(),
+  at: Instant,
+  fence: z.number().int().nonnegative(),
+});
+export type Approval<A extends Action = Action> = Omit<z.output<typeof Approval>, 'proposal'> & {
+  proposal: Proposal<A>;
+};

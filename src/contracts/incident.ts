@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { Instant, Severity, Slug, Verdict } from './names.ts';
+
+/** What starts a runbook. */
+export const Incident = z.object({
+  service: Slug,
+  environment: Slug,
+  severity: Severity,
+  summary: z.string().max(1000),
+  openedAt: Instant,
+  /** `alert:<source>`, `cli:<person>`, `monitor`. */
+  openedBy: z.string().max(100),
+});
+export type Incident = z.output<typeof Incident>;
+
+/** The answer of one check of a diagnosis. */
+export const Finding = z.object({
+  check: z.string(),
+  verdict: Verdict,
+  summary: z.string().max(2000),
+  /** Link to evidence too large for the history. */
+  link: z.string().optional(),
+});
+export type Finding = z.output<typeof Finding>;
+
+/**
+ * How a run ended. `mitigated`: verified good. `declined`: a person said no. `unanswered`: the whole ladder was paged and the
+ * approval expired. `not-recovered`: everything proposed was tried and undone. `handed-over`: a person must go on, with what
+ * was gathered. `stopped` and `taken-over`: by a person's order. `failed`: the automation itself broke.
+ */
+export const Outcome = z.enum([
+  'mitigated',
+  'declined',
+  'unanswered',
+  'not-recovered',
+  'handed-over',
+  'stopped',
+  'taken-over',
+  'resolved',
+  'failed',
+]);
+export type Outcome = z.output<typeof Outcome>;
+
+export const Result = z.object({ outcome: Outcome, note: z.string() });
+export type Result = z.output<typeof Result>;

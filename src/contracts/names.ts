@@ -1,0 +1,31 @@
+import { z } from 'zod';
+
+/** Name of a service, environment, person or check. It goes into workflow ids unescaped. */
+export const Slug = z.string().regex(/^[a-z0-9-]{1,40}$/, 'use 1 to 40 of a-z, 0-9 and "-"');
+export type Slug = z.output<typeof Slug>;
+
+/** ISO 8601, UTC. */
+export const Instant = z.iso.datetime({ offset: true });
+
+/** A Temporal duration: `'15 minutes'`, `'30 s'`. */
+export const Duration = z
+  .string()
+  .regex(
+    /^\d+(\.\d+)? ?(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)$/,
+    'use a duration such as "15 minutes"',
+  );
+
+/** What a read is about. */
+export const Scope = z.object({ service: Slug, environment: Slug });
+export type Scope = z.output<typeof Scope>;
+
+/** A read over the last `windowSeconds` seconds. */
+export const Window = Scope.extend({ windowSeconds: z.number().positive() });
+export type Window = z.output<typeof Window>;
+
+export const Severity = z.enum(['critical', 'warning', 'info']);
+export type Severity = z.output<typeof Severity>;
+
+/** `unknown` is never read as `ok` and never as `bad`: it goes to a person. */
+export const Verdict = z.enum(['ok', 'bad', 'unknown']);
+export type Verdict = z.output<typeof Verdict>;

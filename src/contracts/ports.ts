@@ -1,0 +1,91 @@
+/** What the product needs of the world. A port is a capability, never a vendor; a provider is one file in `activities/`. */
+import type { RollBack, Scale, SwitchOffFlag } from './action.ts';
+import type { Approval } from './decision.ts';
+import type { ChangeReport, ChangeRequest, Grant, Ledger, ReleaseOrder } from './change.ts';
+import type { Scope, Window } from './names.ts';
+import type * as readings from './readings.ts';
+import type { Page, Policy } from './settings.ts';
+import type { Status } from './status.ts';
+import type { Alert } from './alert.ts';
+
+/** Reads an error tracker. `release` is the running one, for "new in it". */
+export interface ErrorTracker {
+  errorPatterns(of: Window & { release?: string }): Promise<readings.ErrorPattern[]>;
+  affectedUsers(of: Window): Promise<readings.AffectedUsers>;
+  topStackTrace(of: Window): Promise<readings.StackTrace>;
+  errorCorrelations(of: Window): Promise<readings.ErrorCorrelations>;
+}
+
+export interface Metrics {
+  errorRatio(of: Window): Promise<readings.ErrorRatio>;
+  responseTimes(of: Window): Promise<readings.ResponseTimes>;
+  saturation(of: Window): Promise<readings.Saturation>;
+}
+
+export interface Health {
+  httpHealth(of: Scope): Promise<readings.HttpHealth>;
+}
+
+export interface DatabaseHealth {
+  supabaseHealth(of: Scope): Promise<readings.SupabaseHealth>;
+}
+
+/** Releases and their traffic. What changes is idempotent on its key and refuses a fence lower than one it has seen. */
+export interface Deployments {
+  recentReleases(of: Scope): Promise<readings.Releases>;
+  release(order: ReleaseOrder): Promise<readings.Effect>;
+  rollBack(approval: Approval<RollBack>): Promise<readings.Effect>;
+  undoRollBack(approval: Approval<RollBack>): Promise<readings.Effect>;
+  scale(approval: Approval<Scale>): Promise<readings.Effect>;
+  undoScale(approval: Approval<Scale>): Promise<readings.Effect>;
+}
+
+export interface Flags {
+  flagStates(of: Scope): Promise<readings.FlagState[]>;
+  switchOff(approval: Approval<SwitchOffFlag>): Promise<readings.Effect>;
+  undoSwitchOff(approval: Approval<SwitchOffFlag>): Promise<readings.Effect>;
+}
+
+/** Delivers a page; idempotent on `page.key`. */
+export interface Notifier {
+  page(page: Page): Promise<void>;
+}
+
+/** Says whether a one-time code is this person's for this proposal. */
+export interface Codes {
+  checkCode(of: { workflowId: string; runId: string; digest: string; person: string; code: string }): Promise<boolean>;
+}
+
+export interface Configuration {
+  policy(of: Scope): Promise<Policy>;
+}
+
+/** The safety authority (`serviceControl`), asked through the Temporal client. Idempotent on `key`. */
+export interface ChangeControl {
+  requestChange(request: ChangeRequest): Promise<Grant>;
+  reportChange(report: ChangeReport): Promise<void>;
+  ledger(of: Scope): Promise<Ledger>;
+}
+
+/** Writes the record; idempotent: an older `revision` never replaces a newer. */
+export interface RecordKeeper {
+  record(status: Status): Promise<void>;
+}
+
+/** Sends an alert to Holdfast's own gateway, signed, as any other source would. Idempotent on `alert.key`. */
+export interface AlertSender {
+  sendAlert(alert: Alert): Promise<void>;
+}
+
+export type Ports = ErrorTracker &
+  Metrics &
+  Health &
+  DatabaseHealth &
+  Deployments &
+  Flags &
+  Notifier &
+  Codes &
+  Configuration &
+  ChangeControl &
+  RecordKeeper &
+  AlertSender;

@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { Instant } from './names.ts';
+
+/** A group of equal errors. `newInRelease` is true when the group was first seen in the release asked about. */
+export const ErrorPattern = z.object({
+  id: z.string(),
+  title: z.string().max(300),
+  count: z.number().int(),
+  firstSeen: Instant,
+  lastSeen: Instant,
+  firstRelease: z.string().optional(),
+  newInRelease: z.boolean(),
+  url: z.string().optional(),
+});
+export type ErrorPattern = z.output<typeof ErrorPattern>;
+
+/** Distinct users with an error; `sampled` when only the newest events were read and the true count is at least this. */
+export const AffectedUsers = z.object({ count: z.number().int(), sampled: z.boolean() });
+export type AffectedUsers = z.output<typeof AffectedUsers>;
+
+/** The innermost frames of the most frequent error, at most 10. */
+export const StackTrace = z.object({
+  pattern: z.string(),
+  frames: z.array(z.string().max(300)).max(10),
+  url: z.string().optional(),
+});
+export type StackTrace = z.output<typeof StackTrace>;
+
+/** How the errors of the window divide over releases and flag values; `share` is 0..1 of the events that carry the value. */
+export const ErrorCorrelations = z.object({
+  events: z.number().int(),
+  releases: z.array(z.object({ release: z.string(), share: z.number() })),
+  flags: z.array(z.object({ flag: z.string(), value: z.string(), share: z.number() })),
+});
+export type ErrorCorrelations = z.output<typeof ErrorCorrelations>;
+
+/** `ratio` is 0..1; with no requests it is 0 and `requests` says so. */
+export const ErrorRatio = z.object({ ratio: z.number(), requests: z.number(), windowSeconds: z.number() });
+export type ErrorRatio = z.output<typeof ErrorRatio>;
+
+export const ResponseTimes = z.object({ p50Ms: z.number(), p95Ms: z.number(), requests: z.number() });
+export type ResponseTimes = z.output<typeof ResponseTimes>;
+
+/** `busiest` is the share of one core (0..1 and above) that the busiest instance used over the window. */
+export const Saturation = z.object({ busiest: z.number(), instances: z.number().int() });
+export type Saturation = z.output<typeof Saturation>;
+
+/** Probes of the health path: `p95Ms` over the answered ones, `status` of the last. */
+export const HttpHealth = z.object({
+  url: z.string(),
+  probes: z.number().int(),
+  failed: z.number().int(),
+  status: z.number().int(),
+  p50Ms: z.number(),
+  p95Ms: z.number(),
+});
+export type HttpHealth = z.output<typeof HttpHealth>;
+
+const Reach = z.object({ ok: z.boolean(), ms: z.number(), detail: z.string().max(300) });
+/** The application's Supabase by REST and by SQL; `sql` is absent where no connection string is configured. */
+export const SupabaseHealth = z.object({ rest: Reach, sql: Reach.optional() });
+export type SupabaseHealth = z.output<typeof SupabaseHealth>;
+
+/** A release that serves or has served. `verified` is not here: that is the ledger's word. */
+export const Release = z.object({
+  version: z.string(),
+  commit: z.string(),
+  deployedAt: Instant,
+  weight: z.number(),
+  instances: z.number().int(),
+});
+export type Release = z.output<typeof Release>;
+
+/** `running` takes the traffic; `previous` is what ran before it and can be returned to. */
+export const Releases = z.object({
+  running: Release.optional(),
+  previous: Release.optional(),
+  recent: z.array(Release).max(20),
+  maxInstances: z.number().int(),
+});
+export type Releases = z.output<typeof Releases>;
+
+/** What an effect found and left: `changed` is false when it was already so. */
+export const Effect = z.object({ changed: z.boolean(), summary: z.string() });
+export type Effect = z.output<typeof Effect>;
+
+export const FlagState = z.object({ flag: z.string(), variant: z.string(), off: z.string(), enabled: z.boolean() });
+export type FlagState = z.output<typeof FlagState>;

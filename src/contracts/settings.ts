@@ -1,0 +1,133 @@
+import { z } from 'zod';
+import { Duration, Scope, Severity, Slug } from './names.ts';
+
+export const Person = z.object({ name: Slug, roles: z.array(z.enum(['viewer', 'responder', 'approver', 'admin'])) });
+
+/** Who may approve an action of one risk, how many of them, and how long each level of the ladder has to answer. */
+export const ApprovalRule = z.object({
+  roles: z.array(Person.shape.roles.element).min(1),
+  quorum: z.number().int().min(1).default(1),
+  /** Approved without a person, where the configuration says so. */
+  byPolicy: z.boolean().default(false),
+});
+
+export const Level = z.object({ level: Slug, people: z.array(Slug).min(1), wait: Duration });
+
+export const Environment = z.object({
+  /** `observe` diagnoses only, `propose` shows what it would do, `act` acts when approved. */
+  mode: z.enum(['observe', 'propose', 'act']).default('propose'),
+  /** Where its users reach it; probes read `<url><healthPath>`. */
+  url: z.url(),
+  healthPath: z.string().startsWith('/').default('/healthz'),
+  objectives: z
+    .object({ errorRatio: z.number().positive().max(1).default(0.01), p95Ms: z.number().positive().default(500) })
+    .prefault({}),
+  alertAt: z
+    .object({ errorRatio: z.number().positive().max(1).default(0.05), p95Ms: z.number().positive().default(2000) })
+    .prefault({}),
+  /** The window of a measurement, how long a good one must last, and how often it is read. */
+  measure: z
+    .object({
+      windowSeconds: z.number().positive().default(300),
+      lasting: Duration.default('10 minutes'),
+      every: Duration.default('15 seconds'),
+      minimumRequests: z.number().int().nonnegative().default(20),
+    })
+    .prefault({}),
+  /** No further change by another incident for this long after one. */
+  coolDown: Duration.default('10 minutes'),
+  monitor: z.object({ every: Duration.default('15 seconds') }).optional(),
+  /** Project of the error tracker. */
+  errors: z.object({ project: z.string() }).optional(),
+  metrics: z
+    .object({
+      /** Prometheus text format; `requests` is a histogram of seconds with a status `code` label. */
+      url: z.url(),
+      requests: z.string(),
+      match: z.record(z.string(), z.string()).default({}),
+      codeLabel: z.string().default('code'),
+    })
+    .optional(),
+  flags: z.object({ file: z.string() }).optional(),
+  releases: z
+    .object({
+      /** Path or URL of the git repository; a release is a tag or commit of it. */
+      repository: z.string(),
+      install: z.array(z.string()).min(1).default(['npm', 'ci', '--omit=dev']),
+      start: z.array(z.string()).min(1).default(['npm', 'start']),
+      instances: z.number().int().min(1).default(1),
+      maxInstances: z.number().int().min(1).default(4),
+      /** Name of the Caddy server block (`apps.http.servers.<name>`) and the address it listens on. */
+      server: Slug,
+      listen: z.string(),
+      env: z.record(z.string(), z.string()).default({}),
+    })
+    .optional(),
+});
+export type Environment = z.output<typeof Environment>;
+
+export const Service = z.object({ name: Slug, environments: z.record(Slug, Environment) });
+
+/** From labels to service, environment and runbook; the first whose every label matches wins. */
+export const Route = z.object({
+  match: z.record(z.string(), z.string()),
+  service: Slug.optional(),
+  environment: Slug.optional(),
+  runbook: Slug.optional(),
+});
+
+export const Settings = z
+  .object({
+    people: z.array(Person).min(1),
+    ladder: z.array(Level).min(1),
+    approval: z.object({ low: ApprovalRule, medium: ApprovalRule, high: ApprovalRule }),
+    services: z.array(Service).min(1),
+    routes: z.array(Route).default([]),
+  })
+  .superRefine((settings, ctx) => {
+    const known = new Set(settings.people.map((person) => person.name));
+    settings.ladder.forEach((level, i) =>
+      level.people.forEach((name, j) => {
+        if (!known.has(name))
+          ctx.addIssue({
+            code: 'custom',
+            path: ['ladder', i, 'people', j],
+            message: `"${name}" is not in people: add the person or correct the name`,
+          });
+      }),
+    );
+    const services = settings.services.map((service) => service.name);
+    if (new Set(services).size !== services.length)
+      ctx.addIssue({ code: 'custom', path: ['services'], message: 'two services have one name' });
+  });
+export type Settings = z.output<typeof Settings>;
+
+/** What one run needs of the configuration: read once, by an activity, at its start, and again after a pause. */
+export const Policy = z.object({
+  mode: Environment.shape.mode,
+  people: z.array(Person),
+  ladder: z.array(Level),
+  approval: Settings.shape.approval,
+  objectives: z.object({ errorRatio: z.number(), p95Ms: z.number() }),
+  alertAt: z.object({ errorRatio: z.number(), p95Ms: z.number() }),
+  measure: z.object({ windowSeconds: z.number(), lasting: Duration, every: Duration, minimumRequests: z.number() }),
+  coolDown: Duration,
+  /** Ed25519 public keys by key id, base64 of 32 bytes. */
+  decisionKeys: z.record(z.string(), z.string()),
+});
+export type Policy = z.output<typeof Policy>;
+
+/** One message to one person. `text` holds no secret; the activity that delivers it adds the person's one-time code. */
+export const Page = Scope.extend({
+  key: z.string(),
+  person: Slug,
+  level: Slug,
+  severity: Severity,
+  workflowId: z.string(),
+  runId: z.string(),
+  subject: z.string().max(200),
+  text: z.string().max(4000),
+  /** The proposal this asks about; the person's code is for this digest and ends at this time. */
+  asks: z.object({ digest: z.string(), expiresAt: z.string() }).optional(),
+});
+export type Page = z.output<typeof Page>;
