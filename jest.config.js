@@ -6,12 +6,18 @@ const transform = {
   ],
 };
 
+const EXECA =
+  'execa @sec-ant @sindresorhus figures get-stream human-signals is-plain-obj is-stream is-unicode-supported npm-run-path ' +
+  'parse-ms path-key pretty-ms strip-final-newline unicorn-magic yoctocolors';
+const ES_MODULES = ['@noble', 'commander', 'hono', '@hono', ...EXECA.split(' ')];
+
 export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   extensionsToTreatAsEsm: [],
   transform,
-  transformIgnorePatterns: ['/node_modules/(?!(@noble|execa|commander|hono|@hono)/)'],
+  transformIgnorePatterns: [`/node_modules/(?!(${ES_MODULES.join('|')})/)`],
+  moduleNameMapper: { '^unicorn-magic$': '<rootDir>/node_modules/unicorn-magic/node.js' }, // it exports to `import` only
   modulePathIgnorePatterns: ['<rootDir>/.holdfast'],
   testTimeout: 60_000,
 };

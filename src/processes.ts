@@ -1,0 +1,191 @@
+import { closeSync, openSync } from 'node:fs';
+import { mkdir, open, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa, ExecaError } from 'execa';
+import { z } from 'zod';
+
+/** `identity` tells this process from a later one with the same pid. */
+const StartedProcess = z.object({
+  name: z.string(),
+  pid: z.number().int().positive(),
+  identity: z.string(),
+  startedAt: z.string(),
+  logFile: z.string(),
+  stopSignal: z.enum(['SIGTERM', 'SIGINT', 'SIGQUIT']).default('SIGTERM'),
+});
+type Registered = z.output<typeof StartedProcess>;
+export type StartedProcess = Omit<Registered, 'stopSignal'>;
+
+const POLL_MS = 25;
+const LAST_BYTES = 64 * 1024;
+
+const runFile = (stateDir: string, name: string): string => {
+  if (!/^[\w][\w.-]*$/.test(name))
+    throw new Error(`"${name}" cannot name a process: use letters, digits, ".", "-", "_"`);
+  return join(resolve(stateDir), 'run', `${name}.json`);
+};
+
+/** Boot and start time of a live process; undefined when there is none. A zombie is none. */
+export async function identityOf(pid: number): Promise<string | undefined> {
+  if (process.platform !== 'linux') {
+    const { stdout } = await execa('ps', ['-o', 'lstart=', '-p', String(pid)], { reject: false });
+    return stdout.trim() || undefined;
+  }
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // from field 3; the name before it may hold anything
+  if (fields.length < 20 || fields[0] === 'Z' || fields[0] === 'X') return undefined;
+  return `${(await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()}:${fields[19]}`;
+}
+
+/** Replace a file at once, so that a reader never sees half of it. */
+export async function writeWhole(file: string, text: string, mode = 0o600): Promise<void> {
+  const draft = `${file}.${process.pid}.tmp`;
+  await writeFile(draft, text, { mode });
+  await rename(draft, file);
+}
+
+async function registered(stateDir: string, name: string): Promise<Registered | undefined> {
+  const text = await readFile(runFile(stateDir, name), 'utf8').catch(() => '');
+  try {
+    return StartedProcess.parse(JSON.parse(text));
+  } catch {
+    return undefined; // no file, or one that a full disk cut short
+  }
+}
+
+/**
+ * Start a process in a session of its own, which survives its starter; its output goes to `<stateDir>/logs/<name>.log`.
+ * `env` is laid over the starter's. `stopSignal` asks it to end (SIGTERM).
+ * @throws Error when it cannot be started, ends at once, or one of this name runs already.
+ */
+export async function startProcess(of: {
+  stateDir: string;
+  name: string;
+  command: string;
+  args: string[];
+  cwd?: string;
+  env?: Record<string, string>;
+  uid?: number;
+  gid?: number;
+  stopSignal?: Registered['stopSignal'];
+}): Promise<StartedProcess> {
+  const { stateDir, name, command, args, stopSignal = 'SIGTERM', ...options } = of;
+  const file = runFile(stateDir, name);
+  const running = await findProcess(stateDir, name);
+  if (running !== undefined) throw new Error(`${name} runs already, with pid ${running.pid}`);
+  const logFile = join(resolve(stateDir), 'logs', `${name}.log`);
+  await Promise.all([file, logFile].map((each) => mkdir(dirname(each), { recursive: true })));
+  const log = openSync(logFile, 'a', 0o600) as 3; // any open descriptor is passed on; execa's type names 3 to 9 only
+  const child = execa(command, args, {
+    ...options,
+    stdio: ['ignore', log, log],
+    detached: true,
+    cleanup: false,
+    buffer: false,
+  });
+  closeSync(log);
+  const ended = child.then(
+    () => 'it ended at once',
+    (error: unknown) => (error instanceof ExecaError ? error.shortMessage : String(error)),
+  );
+  const identity = child.pid === undefined ? undefined : await identityOf(child.pid);
+  if (child.pid === undefined || identity === undefined)
+    throw new Error(`${name} did not start: ${await ended}\n${await lastLines(logFile)}`.trim());
+  child.unref();
+  const started = { name, pid: child.pid, identity, startedAt: new Date().toISOString(), logFile };
+  await writeWhole(file, JSON.stringify({ ...started, stopSignal } satisfies Registered));
+  return started;
+}
+
+/** The registered process of this name, if it lives and is the one that was registered. */
+export async function findProcess(stateDir: string, name: string): Promise<StartedProcess | undefined> {
+  const found = await registered(stateDir, name);
+  return found !== undefined && (await identityOf(found.pid)) === found.identity ? found : undefined;
+}
+
+/** Names of all registered processes, alive or not. */
+export async function registeredNames(stateDir: string): Promise<string[]> {
+  const files = await readdir(join(resolve(stateDir), 'run')).catch(() => []);
+  return files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -'.json'.length));
+}
+
+/** The registered processes that live. */
+export async function listProcesses(stateDir: string): Promise<StartedProcess[]> {
+  const found = await Promise.all((await registeredNames(stateDir)).map((name) => findProcess(stateDir, name)));
+  return found.filter((each) => each !== undefined);
+}
+
+/**
+ * End a process and its group: its stop signal, then SIGKILL after `graceMs`. Forgets it. Nothing happens when it is gone;
+ * a pid that now belongs to another process is left alone.
+ */
+export async function endProcess(stateDir: string, name: string, graceMs = 10_000): Promise<void> {
+  const found = await registered(stateDir, name);
+  if (found !== undefined && (await identityOf(found.pid)) === found.identity) {
+    const deadline = Date.now() + graceMs;
+    signalGroup(found.pid, found.stopSignal);
+    while ((await identityOf(found.pid)) === found.identity) {
+      if (Date.now() > deadline) signalGroup(found.pid, 'SIGKILL');
+      await sleep(POLL_MS);
+    }
+    signalGroup(found.pid, 'SIGKILL'); // children that outlived it
+  }
+  await rm(runFile(stateDir, name), { force: true });
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** The end of a log, at most `count` lines; empty when there is none. */
+export async function lastLines(logFile: string, count = 20): Promise<string> {
+  const file = await open(logFile, 'r').catch(() => undefined);
+  if (file === undefined) return '';
+  try {
+    const { size } = await file.stat();
+    const length = Math.min(size, LAST_BYTES);
+    const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length);
+    return buffer.toString('utf8').trimEnd().split('\n').slice(-count).join('\n');
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Run a command to its end, without a shell. `env` is laid over the starter's.
+ * @throws Error that names the command and ends with the last lines it wrote to stderr.
+ */
+export async function runCommand(of: {
+  command: string;
+  args: string[];
+  cwd?: string;
+  env?: Record<string, string>;
+  uid?: number;
+  gid?: number;
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}): Promise<{ stdout: string }> {
+  const { command, args, timeoutMs = 0, signal, ...options } = of;
+  try {
+    const { stdout } = await execa(command, args, {
+      ...options,
+      stdin: 'ignore',
+      timeout: timeoutMs,
+      ...(signal === undefined ? {} : { cancelSignal: signal }),
+    });
+    return { stdout };
+  } catch (error) {
+    if (!(error instanceof ExecaError)) throw error;
+    const said = String(error.stderr ?? '')
+      .trimEnd()
+      .split('\n')
+      .slice(-20)
+      .join('\n');
+    throw new Error(`${error.shortMessage}\n${said}`.trim(), { cause: error });
+  }
+}
