@@ -110,7 +110,7 @@ export function createActivities({ BUGSINK_URL, BUGSINK_TOKEN }: z.output<typeof
     let cursor: string | null = '';
     for (let pages = 0; cursor !== null && pages < PROJECT_PAGES; pages++) {
       const answer: { next: string | null; results: z.output<typeof Project>[] } = await http.get(
-        `projects/?${new URLSearchParams(cursor === '' ? {} : { cursor })}`,
+        `projects/?cursor=${encodeURIComponent(cursor)}`,
         page(Project),
       );
       const found = answer.results.find(({ name, slug, id }) => [slug, name, String(id)].includes(wanted));
