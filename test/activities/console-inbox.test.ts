@@ -1,0 +1,67 @@
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createActivities } from '../../activities/console-inbox.ts';
+import { createActivities as createCodes } from '../../activities/codes.ts';
+import type { Page } from '../../src/contracts/index.ts';
+import { readPages } from '../../src/pages.ts';
+import { settings } from './settings.ts';
+
+const stateDir = mkdtempSync(join(tmpdir(), 'holdfast-inbox-'));
+afterAll(() => rmSync(stateDir, { recursive: true }));
+
+const HOLDFAST_CODE_SECRET = 'a secret of more than sixteen letters';
+const { page } = createActivities({ HOLDFAST_STATE_DIR: stateDir, HOLDFAST_CODE_SECRET }, settings);
+const asking: Page = {
+  key: 'incident.shop.high-error-rate/run-1#1:page:responder',
+  service: 'shop',
+  environment: 'production',
+  person: 'responder',
+  level: 'team',
+  severity: 'critical',
+  workflowId: 'incident.shop.high-error-rate',
+  runId: 'run-1',
+  subject: 'Roll back shop v2 → v1?',
+  text: 'TypeError: "quoted"; drop table pages --\n🔥',
+  asks: { digest: 'd'.repeat(64), expiresAt: '2026-11-24T10:00:00.000Z' },
+};
+
+it('has no pages where none was ever delivered', () => {
+  expect(readPages(join(stateDir, 'nowhere'))).toEqual([]);
+});
+
+it('delivers the page with a code that its person may use', async () => {
+  await page(asking);
+  const [delivered] = readPages(stateDir);
+  const { asks, ...shown } = asking;
+  expect(delivered).toMatchObject({ ...shown, ...asks });
+  const { checkCode } = createCodes({ HOLDFAST_CODE_SECRET }, settings);
+  const { workflowId, runId, person } = asking;
+  const ask = { workflowId, runId, digest: 'd'.repeat(64), code: delivered?.code ?? '' };
+  await expect(checkCode({ ...ask, person })).resolves.toBe(true);
+  await expect(checkCode({ ...ask, person: 'lead' })).resolves.toBe(false);
+});
+
+it('delivers a page once, however often it is sent', async () => {
+  await Promise.all([page(asking), page(asking), page({ ...asking, text: 'changed' })]);
+  expect(readPages(stateDir).map(({ text }) => text)).toEqual([asking.text]);
+});
+
+it('sends no code where nothing is asked', async () => {
+  const { asks: _, ...telling } = asking;
+  await page({ ...telling, key: 'told', person: 'lead' });
+  expect(readPages(stateDir, { person: 'lead' })).toMatchObject([{ key: 'told', code: null, digest: null }]);
+});
+
+it('reads the pages of one person after a time', () => {
+  const [first] = readPages(stateDir, { person: 'responder' });
+  expect(readPages(stateDir, { person: 'responder', since: first?.at ?? '' })).toEqual([]);
+  expect(readPages(stateDir, { since: '2020-01-01T00:00:00.000Z' })).toHaveLength(2);
+  expect(readPages(stateDir, { person: `' or 1=1 --` })).toEqual([]);
+});
+
+it('keeps its files from other users of the machine', async () => {
+  chmodSync(stateDir, 0o755);
+  await page({ ...asking, key: 'another' });
+  for (const name of readdirSync(stateDir)) expect(statSync(join(stateDir, name)).mode & 0o077).toBe(0);
+});
