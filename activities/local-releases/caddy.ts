@@ -1,0 +1,115 @@
+import { sleep } from '@temporalio/activity';
+import { z } from 'zod';
+import { failure } from '../../src/errors.ts';
+import { parsed, request } from '../../src/http.ts';
+
+const DRAIN_MS = 10_000;
+const DRAIN_POLL_MS = 100;
+
+const Handler = z.looseObject({ handler: z.string() });
+const Server = z.object({ routes: z.array(z.object({ handle: z.array(Handler) })).default([]) }).nullable();
+const Marks = z.object({ holdfast_switch: z.string(), holdfast_version: z.string(), holdfast_commit: z.string() });
+const Proxy = z.object({ upstreams: z.array(z.object({ dial: z.string() })) });
+const Upstreams = z.array(z.object({ address: z.string(), num_requests: z.number() })).nullable();
+
+/** What takes the traffic of a server: the switch that Caddy has taken last, and where it sends requests. */
+export interface Front {
+  switchId: string;
+  version: string;
+  commit: string;
+  ports: number[];
+}
+
+export interface FrontDoor {
+  /** Undefined when no release was given this server's traffic. */
+  read(server: string): Promise<Front | undefined>;
+  /**
+   * Point a server at instances, and read it back. Requests in flight stay with what served them.
+   * @throws Unavailable (transient) when another change of Caddy's configuration came in between.
+   */
+  point(of: { server: string; id: string; listen: string; front: Front }): Promise<void>;
+  /** Wait until these instances have no request left, ten seconds at most. */
+  drain(ports: number[]): Promise<void>;
+}
+
+const addressOf = (port: number): string => `127.0.0.1:${port}`;
+
+/** Caddy through its admin API. `@id`, `vars` and the upstreams are all that is ours; nothing else is read or changed. */
+export function createFrontDoor(adminUrl: string): FrontDoor {
+  const load = async (path: string): Promise<{ value: unknown; etag: string }> => {
+    const what = `Caddy GET ${path}`;
+    const response = await request(new URL(path, adminUrl).href, { what });
+    const text = await response.text();
+    try {
+      return { value: JSON.parse(text), etag: response.headers.get('etag') ?? '' };
+    } catch {
+      throw failure('UnexpectedResponse', `${what}: the answer is not JSON`);
+    }
+  };
+  const read = async (server: string): Promise<{ front: Front | undefined; etag: string }> => {
+    const path = `/config/apps/http/servers/${server}`;
+    const { value, etag } = await load(path);
+    const handlers = parsed(Server, value, `Caddy GET ${path}`)?.routes.flatMap(({ handle }) => handle) ?? [];
+    const marks = Marks.safeParse(handlers.find(({ handler }) => handler === 'vars'));
+    const proxy = Proxy.safeParse(handlers.find(({ handler }) => handler === 'reverse_proxy'));
+    if (!marks.success || !proxy.success) return { front: undefined, etag };
+    return {
+      etag,
+      front: {
+        switchId: marks.data.holdfast_switch,
+        version: marks.data.holdfast_version,
+        commit: marks.data.holdfast_commit,
+        ports: proxy.data.upstreams.map(({ dial }) => Number(dial.split(':').at(-1))),
+      },
+    };
+  };
+  return {
+    read: async (server) => (await read(server)).front,
+    async point({ server, id, listen, front }) {
+      const { etag } = await read(server);
+      const path = `/config/apps/http/servers/${server}`;
+      await request(new URL(path, adminUrl).href, {
+        what: `Caddy POST ${path}`,
+        method: 'POST', // sets, or replaces the whole
+        headers: { 'content-type': 'application/json', 'if-match': etag },
+        body: JSON.stringify(serverOf(id, listen, front)),
+      }).catch((error: Error) => {
+        throw error.message.includes('HTTP 412')
+          ? failure('Unavailable', `Caddy's ${server} was changed by someone else at the same moment`)
+          : error;
+      });
+      const now = await read(server);
+      if (now.front?.switchId !== front.switchId)
+        throw failure('Unavailable', `Caddy's ${server} was pointed elsewhere at the same moment`);
+    },
+    async drain(ports) {
+      const addresses = new Set(ports.map(addressOf));
+      const deadline = Date.now() + DRAIN_MS;
+      while (Date.now() < deadline) {
+        const { value } = await load('/reverse_proxy/upstreams');
+        const upstreams = parsed(Upstreams, value, 'Caddy GET /reverse_proxy/upstreams') ?? [];
+        if (!upstreams.some(({ address, num_requests }) => addresses.has(address) && num_requests > 0)) return;
+        await sleep(DRAIN_POLL_MS);
+      }
+    },
+  };
+}
+
+const serverOf = (id: string, listen: string, { switchId, version, commit, ports }: Front): object => ({
+  '@id': id,
+  listen: [listen],
+  automatic_https: { disable: true },
+  routes: [
+    {
+      handle: [
+        { handler: 'vars', holdfast_switch: switchId, holdfast_version: version, holdfast_commit: commit },
+        {
+          handler: 'reverse_proxy',
+          upstreams: ports.map((port) => ({ dial: addressOf(port) })),
+          load_balancing: { selection_policy: { policy: 'round_robin' }, try_duration: '2s', try_interval: '50ms' },
+          health_checks: { passive: { fail_duration: '5s' } },
+        },
+      ],
+    },
+  ],
+});

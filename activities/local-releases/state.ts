@@ -1,0 +1,108 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { sleep } from '@temporalio/activity';
+import { z } from 'zod';
+import { Instant } from '../../src/contracts/index.ts';
+import { failure } from '../../src/errors.ts';
+import { writeWhole } from '../../src/processes.ts';
+
+const SQLITE_BUSY = 5;
+const LOCK_POLL_MS = 100;
+const HISTORY = 20;
+const DONE = 200;
+
+const Instance = z.object({ name: z.string(), port: z.number().int() });
+export type Instance = z.output<typeof Instance>;
+
+const Group = z.object({ version: z.string(), commit: z.string(), instances: z.array(Instance) });
+
+/** A change of traffic, written before anything is started. `switchId` is what Caddy says once it has happened. */
+const Intent = z.object({
+  key: z.string(),
+  fence: z.number().int(),
+  switchId: z.string(),
+  at: Instant,
+  summary: z.string(),
+  group: Group,
+});
+export type Intent = z.output<typeof Intent>;
+
+const State = z.object({
+  /** The highest that was seen. */
+  fence: z.number().int().default(0),
+  /** Numbers the instances. */
+  sequence: z.number().int().default(0),
+  running: Group.extend({ key: z.string(), switchId: z.string(), at: Instant }).optional(),
+  intent: Intent.optional(),
+  /** Instances without traffic that are still to be ended. */
+  retiring: z.array(Instance).default([]),
+  /** Switches from one release to another, newest first. */
+  history: z
+    .array(Group.omit({ instances: true }).extend({ key: z.string(), fence: z.number().int(), at: Instant }))
+    .default([]),
+  /** Keys whose change has happened, newest first. */
+  done: z.array(z.object({ key: z.string(), summary: z.string() })).default([]),
+});
+export type State = z.output<typeof State>;
+
+/** @throws UnexpectedResponse (permanent) when the file was changed by something else. */
+export async function readState(directory: string): Promise<State> {
+  const file = join(directory, 'state.json');
+  const text = await readFile(file, 'utf8').catch(() => '{}');
+  try {
+    return State.parse(JSON.parse(text));
+  } catch {
+    throw failure('UnexpectedResponse', `${file} is not what this wrote`);
+  }
+}
+
+export async function writeState(directory: string, state: State): Promise<void> {
+  await writeWhole(join(directory, 'state.json'), JSON.stringify(State.parse(state), null, 2));
+}
+
+/** The state after Caddy has taken the intent. The time of a release stays when only its instances changed. */
+export function completed(state: State, { key, fence, switchId, at, summary, group }: Intent): State {
+  const before = state.running;
+  const same = before?.version === group.version && before.commit === group.commit;
+  const kept = new Set(group.instances.map(({ name }) => name));
+  const { intent: _, ...rest } = state;
+  return {
+    ...rest,
+    running: { ...group, key, switchId, at: same ? before.at : at },
+    retiring: [...state.retiring, ...(before?.instances ?? []).filter(({ name }) => !kept.has(name))],
+    history: same
+      ? state.history
+      : [{ version: group.version, commit: group.commit, key, fence, at }, ...state.history].slice(0, HISTORY),
+    done: [{ key, summary }, ...state.done.filter((each) => each.key !== key)].slice(0, DONE),
+  };
+}
+
+/** The state after an intent that moved no traffic: what it started is to be ended. */
+export function abandoned(state: State, { group }: Intent): State {
+  const running = new Set(state.running?.instances.map(({ name }) => name));
+  const { intent: _, ...rest } = state;
+  return { ...rest, retiring: [...state.retiring, ...group.instances.filter(({ name }) => !running.has(name))] };
+}
+
+/** Work while no other worker does, on this machine. The lock is the operating system's: it ends with its holder. */
+export async function locked<T>(directory: string, work: () => Promise<T>): Promise<T> {
+  await mkdir(directory, { recursive: true });
+  const lock = new DatabaseSync(join(directory, 'lock.sqlite'));
+  try {
+    while (!taken(lock)) await sleep(LOCK_POLL_MS);
+    return await work();
+  } finally {
+    lock.close();
+  }
+}
+
+function taken(lock: DatabaseSync): boolean {
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+    return true;
+  } catch (error) {
+    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return false;
+    throw error;
+  }
+}
