@@ -1,0 +1,53 @@
+/** The process of Supabase Lite: migrates, warms up, serves. Started by `supabase.ts`. */
+import { join } from 'node:path';
+import { serve } from '@hono/node-server';
+import { App } from '@supabase/lite';
+import { createPostgresConnection } from '@supabase/lite/postgres';
+import { z } from 'zod';
+import { loadConfig } from '../config.ts';
+import { migrate } from './migrations.ts';
+import { ROOT } from './tools.ts';
+
+const env = z
+  .object({
+    HOLDFAST_SUPABASE_PORT: z.coerce.number().int(),
+    HOLDFAST_SUPABASE_JWT_SECRET: z.string().min(32),
+    SUPABASE_DB_URL: z.string(),
+    SUPABASE_PUBLISHABLE_KEY: z.string(),
+    SUPABASE_SECRET_KEY: z.string(),
+  })
+  .parse(loadConfig().env);
+
+async function createApp(): Promise<App> {
+  return new App({
+    connection: await createPostgresConnection({ url: env.SUPABASE_DB_URL }),
+    auth: {
+      enabled: true,
+      publishable_key: env.SUPABASE_PUBLISHABLE_KEY,
+      secret_key: env.SUPABASE_SECRET_KEY,
+      jwt_secret: env.HOLDFAST_SUPABASE_JWT_SECRET,
+    },
+  });
+}
+
+// An App knows only the tables and functions that are there when it is made, so another one makes the schema `auth`.
+const forSchema = await createApp();
+await forSchema.ensureSystemSchema();
+await forSchema.connection.close();
+
+const folders = ['supabase/migrations', 'examples/shop/supabase/migrations'].map((folder) => join(ROOT, folder));
+for (const name of await migrate({ url: env.SUPABASE_DB_URL, root: ROOT, folders })) console.log(`applied ${name}`);
+
+const app = await createApp();
+// Its first requests grant privileges to the roles and race one another: one request of each role goes before all others.
+for (const apikey of [env.SUPABASE_SECRET_KEY, env.SUPABASE_PUBLISHABLE_KEY]) {
+  const warmUp = await app.getClient({ apikey }).from('holdfast_migrations').select('name').limit(1);
+  console.log(`warm-up: ${warmUp.status}`);
+}
+
+serve({
+  hostname: '127.0.0.1',
+  port: env.HOLDFAST_SUPABASE_PORT,
+  fetch: (request, { incoming }) =>
+    app.fetch(request, { peerAddress: 'socket' in incoming ? (incoming.socket.remoteAddress ?? null) : null }),
+});

@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { loadSecrets } from './secrets.ts';
+import { answers, startTool } from './start-tool.ts';
+import { ROOT, silent, type Say } from './tools.ts';
+
+/** Start Supabase Lite on a database of `startPostgres`; it applies the migrations first. */
+export async function startSupabase(of: {
+  stateDir: string;
+  port: number;
+  databaseUrl: string;
+  say?: Say;
+}): Promise<{ url: string; publishableKey: string; secretKey: string }> {
+  const { stateDir, port, databaseUrl, say = silent } = of;
+  const secrets = await loadSecrets(stateDir);
+  say('starting…');
+  const url = `http://127.0.0.1:${port}`;
+  await startTool({
+    stateDir,
+    name: 'supabase',
+    command: process.execPath,
+    args: [join(ROOT, 'src/embedded/supabase-server.ts')],
+    env: {
+      HOLDFAST_STATE_DIR: stateDir,
+      HOLDFAST_SUPABASE_PORT: String(port),
+      HOLDFAST_SUPABASE_JWT_SECRET: secrets.supabaseJwtSecret,
+      SUPABASE_DB_URL: databaseUrl,
+      SUPABASE_PUBLISHABLE_KEY: secrets.supabasePublishableKey,
+      SUPABASE_SECRET_KEY: secrets.supabaseSecretKey,
+    },
+    ready: () => answers(`${url}/rest/v1/`, { headers: { apikey: secrets.supabaseSecretKey } }),
+  });
+  return { url, publishableKey: secrets.supabasePublishableKey, secretKey: secrets.supabaseSecretKey };
+}

