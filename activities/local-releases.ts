@@ -28,6 +28,16 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
     return { service, environment, directory, healthPath: of.healthPath, releases: of.releases };
   };
 
+  /** The release that Caddy names, with how many of the instances it is sent to live. */
+  const servingNow = async (state: State, front: Front): Promise<Release> => {
+    const known = [...(state.running?.instances ?? []), ...(state.intent?.group.instances ?? [])];
+    const names = new Set(known.filter(({ port }) => front.ports.includes(port)).map(({ name }) => name));
+    const live = await Promise.all([...names].map((name) => findProcess(stateDir, name)));
+    const instances = live.filter((each) => each !== undefined).length;
+    const { version, commit } = front;
+    return { version, commit, deployedAt: deployedAt(state, front), weight: 1, instances };
+  };
+
   const rollBackTo = async (place: Place, state: State, version: string): Promise<string> =>
     state.history.find((entry) => entry.version === version)?.commit ??
     (await commitOf(place.directory, place.releases.repository, version));
@@ -37,25 +47,11 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
     async recentReleases(scope: Scope): Promise<Releases> {
       const place = placeOf(scope);
       const [state, front] = await Promise.all([readState(place.directory), door.read(place.releases.server)]);
-      const known = [...(state.running?.instances ?? []), ...(state.intent?.group.instances ?? [])];
-      const serving = known.filter(({ port }) => front?.ports.includes(port));
-      const live = await Promise.all(serving.map(({ name }) => findProcess(stateDir, name)));
-      const [running] =
-        front === undefined
-          ? []
-          : [
-              {
-                version: front.version,
-                commit: front.commit,
-                deployedAt: deployedAt(state, front),
-                weight: 1,
-                instances: new Set(live.flatMap((each) => each?.name ?? [])).size,
-              },
-            ];
-      const recent = state.history.map(({ version, commit, at }) => ({
+      const running = front === undefined ? undefined : await servingNow(state, front);
+      const recent = state.history.map(({ version, commit, at: deployedAt }) => ({
         version,
         commit,
-        deployedAt: at,
+        deployedAt,
         weight: 0,
         instances: 0,
       }));

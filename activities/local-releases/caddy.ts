@@ -36,9 +36,10 @@ const addressOf = (port: number): string => `127.0.0.1:${port}`;
 
 /** Caddy through its admin API. `@id`, `vars` and the upstreams are all that is ours; nothing else is read or changed. */
 export function createFrontDoor(adminUrl: string): FrontDoor {
+  const headers = { origin: new URL(adminUrl).origin }; // Caddy refuses a `fetch` that names no origin
   const load = async (path: string): Promise<{ value: unknown; etag: string }> => {
     const what = `Caddy GET ${path}`;
-    const response = await request(new URL(path, adminUrl).href, { what });
+    const response = await request(new URL(path, adminUrl).href, { what, headers });
     const text = await response.text();
     try {
       return { value: JSON.parse(text), etag: response.headers.get('etag') ?? '' };
@@ -71,7 +72,7 @@ export function createFrontDoor(adminUrl: string): FrontDoor {
       await request(new URL(path, adminUrl).href, {
         what: `Caddy POST ${path}`,
         method: 'POST', // sets, or replaces the whole
-        headers: { 'content-type': 'application/json', 'if-match': etag },
+        headers: { ...headers, 'content-type': 'application/json', 'if-match': etag },
         body: JSON.stringify(serverOf(id, listen, front)),
       }).catch((error: Error) => {
         throw error.message.includes('HTTP 412')

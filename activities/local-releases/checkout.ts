@@ -64,7 +64,7 @@ export async function checkout(of: {
   const index = { GIT_INDEX_FILE: join(directory, 'drafts', 'index') };
   try {
     await git(['--git-dir', mirror, 'read-tree', commit], index);
-    await git(['--git-dir', mirror, 'checkout-index', '--all', `--prefix=${draft}/`], index);
+    await git(['--git-dir', mirror, '--work-tree', draft, 'checkout-index', '--all'], index);
     await install(draft, of);
   } catch (error) {
     if (cancellationSignal().aborted) throw error;

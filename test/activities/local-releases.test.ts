@@ -1,0 +1,192 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import autocannon from 'autocannon';
+import { endProcess, findProcess, startProcess } from '../../src/processes.ts';
+import { approval, createRig, on, order, type Rig } from './local-releases-rig.ts';
+
+let rig: Rig;
+beforeAll(async () => {
+  rig = await createRig();
+});
+afterAll(() => rig.end());
+
+const releasing = (ref: string, key: string, fence = 1) => rig.run(rig.activities.release, order(ref, key, fence));
+const rollBack = (id: string, from: string, to: string, fence: number) =>
+  approval(id, { kind: 'roll-back', ...on, from, to }, fence);
+const stateFile = () => join(rig.stateDir, 'releases', on.service, on.environment, 'state.json');
+
+it('has nothing running before the first release', async () => {
+  expect(await rig.run(rig.activities.recentReleases, on)).toEqual({ recent: [], maxInstances: 4 });
+});
+
+it('gives a healthy release the traffic, and does it once per key', async () => {
+  expect(await releasing('v1', 'deploy-1')).toMatchObject({ changed: true });
+  expect(await rig.body()).toBe('v1');
+  const before = await rig.instances();
+  expect(await releasing('v1', 'deploy-1')).toMatchObject({ changed: false });
+  expect(await releasing('v1', 'deploy-1-again')).toEqual({ changed: false, summary: 'v1 runs already' });
+  expect(await rig.instances()).toEqual(before);
+  expect(await rig.switches()).toEqual(['deploy-1']);
+  expect(await rig.run(rig.activities.recentReleases, on)).toMatchObject({
+    running: { version: 'v1', weight: 1, instances: 2 },
+    recent: [{ version: 'v1' }],
+  });
+});
+
+it('tells Prometheus where the instances are, and the instances no secret of the control plane', async () => {
+  const [group] = JSON.parse(await readFile(join(rig.stateDir, 'targets', 'tiny-production.json'), 'utf8')) as [
+    { targets: string[]; labels: object },
+  ];
+  expect(group.targets).toHaveLength(2);
+  expect(group.labels).toEqual({ ...on, version: 'v1' });
+  const seen = JSON.parse(await rig.body('/environment')) as Record<string, string>;
+  expect(seen).toMatchObject({ GREETING: 'hello', RELEASE: 'v1', HOST: '127.0.0.1', HOLDFAST_CODE_SECRET: '' });
+});
+
+it('fails no request while the traffic moves under load, nor one in flight', async () => {
+  const load = autocannon({ url: rig.url, connections: 8, duration: 6, overallRate: 400 });
+  const slow = (await Promise.all([rig.body('/slow'), sleep(50).then(() => releasing('v2', 'deploy-2'))]))[0];
+  const result = await load;
+  expect(slow).toBe('v1');
+  expect(await rig.body()).toBe('v2');
+  expect(result).toMatchObject({ errors: 0, timeouts: 0, non2xx: 0 });
+  expect(result['2xx']).toBeGreaterThan(1000);
+  expect(await rig.instances()).toHaveLength(2);
+  expect(await rig.installs()).toBe(1); // the lock file is the same
+}, 60_000);
+
+it('gives an unhealthy release no traffic, and ends it', async () => {
+  const before = await rig.instances();
+  await expect(releasing('broken', 'deploy-broken')).rejects.toMatchObject({
+    type: 'ReleaseFailed',
+    message: expect.stringContaining('the vault is sealed'),
+  });
+  expect(await rig.body()).toBe('v2');
+  expect(await rig.instances()).toEqual(before);
+});
+
+it('refuses what is no ref or not in the repository', async () => {
+  await expect(releasing('--upload-pack=touch', 'a')).rejects.toMatchObject({ type: 'Refused' });
+  await expect(releasing('v1..v2', 'b')).rejects.toMatchObject({ type: 'Refused' });
+  await expect(releasing('v99', 'c')).rejects.toMatchObject({ type: 'NotFound' });
+});
+
+it('refuses a rollback from what no longer runs, and one with an old fence', async () => {
+  await expect(rig.run(rig.activities.rollBack, rollBack('stale', 'v1', 'v2', 5))).rejects.toMatchObject({
+    type: 'StaleApproval',
+  });
+  await expect(rig.run(rig.activities.rollBack, rollBack('late', 'v2', 'v1', 4))).rejects.toMatchObject({
+    type: 'Fenced',
+  });
+  expect(await rig.body()).toBe('v2');
+});
+
+it('takes no approval of another action', async () => {
+  const scale = approval('other', { kind: 'scale', ...on, from: 2, to: 3 }, 9);
+  await expect(rig.run(rig.activities.rollBack, scale as never)).rejects.toMatchObject({ type: 'NotAllowed' });
+});
+
+it('rolls back and undoes it, each once', async () => {
+  const approved = rollBack('incident#1', 'v2', 'v1', 6);
+  expect(await rig.run(rig.activities.undoRollBack, approved)).toMatchObject({ changed: false });
+  const [first, second] = await Promise.all([
+    rig.run(rig.activities.rollBack, approved),
+    rig.run(rig.activities.rollBack, approved),
+  ]);
+  expect([first.changed, second.changed].toSorted()).toEqual([false, true]);
+  expect(await rig.body()).toBe('v1');
+  expect((await rig.run(rig.activities.recentReleases, on)).previous).toMatchObject({ version: 'v2' });
+  expect(await rig.run(rig.activities.undoRollBack, approved)).toMatchObject({ changed: true });
+  expect(await rig.run(rig.activities.undoRollBack, approved)).toMatchObject({ changed: false });
+  expect(await rig.body()).toBe('v2');
+});
+
+it('starts again what died of the running release', async () => {
+  const approved = rollBack('incident#2', 'v2', 'v1', 6);
+  await rig.run(rig.activities.rollBack, approved);
+  const [dead = ''] = await rig.instances();
+  await endProcess(rig.stateDir, dead);
+  expect((await rig.run(rig.activities.recentReleases, on)).running).toMatchObject({ instances: 1 });
+  await rig.run(rig.activities.rollBack, approved);
+  expect((await rig.run(rig.activities.recentReleases, on)).running).toMatchObject({ instances: 2 });
+});
+
+it('scales within the limit, and back', async () => {
+  const more = approval('incident#3', { kind: 'scale', ...on, from: 2, to: 4 }, 7);
+  const before = await rig.instances();
+  expect(await rig.run(rig.activities.scale, more)).toMatchObject({ changed: true });
+  expect(await rig.instances()).toEqual(expect.arrayContaining(before));
+  expect(await rig.instances()).toHaveLength(4);
+  expect(await rig.run(rig.activities.scale, more)).toMatchObject({ changed: false });
+  expect(await rig.run(rig.activities.undoScale, more)).toMatchObject({ changed: true });
+  expect(await rig.instances()).toHaveLength(2);
+  const many = approval('incident#4', { kind: 'scale', ...on, from: 2, to: 5 }, 8);
+  await expect(rig.run(rig.activities.scale, many)).rejects.toMatchObject({ type: 'Refused' });
+});
+
+describe('when the worker is killed', () => {
+  /** The activity in a process of its own, killed as soon as `when` holds. */
+  const killed = async (key: string, ref: string, when: (state: string) => boolean) => {
+    const name = `worker-${key}`;
+    const request = {
+      variables: { HOLDFAST_STATE_DIR: rig.stateDir, CADDY_ADMIN_URL: rig.adminUrl },
+      settings: rig.settings,
+      order: order(ref, key, 10),
+    };
+    const file = join(rig.stateDir, `${name}.json`);
+    await writeFile(file, JSON.stringify(request));
+    const { pid } = await startProcess({
+      stateDir: rig.stateDir,
+      name,
+      command: process.execPath,
+      args: [join(__dirname, 'local-releases-worker.ts'), file],
+    });
+    while (!when(await readFile(stateFile(), 'utf8'))) {
+      if ((await findProcess(rig.stateDir, name)) === undefined) throw new Error('it ended before it could be killed');
+      await sleep(2);
+    }
+    process.kill(pid, 'SIGKILL');
+    while ((await findProcess(rig.stateDir, name)) !== undefined) await sleep(5);
+  };
+
+  it('before the traffic moved, the retry does it once', async () => {
+    await killed('killed-early', 'v3', (state) => state.includes('"intent"'));
+    expect(await rig.body()).toBe('v1');
+    expect(await releasing('v3', 'killed-early', 10)).toMatchObject({ changed: true });
+    expect(await rig.body()).toBe('v3');
+    expect(await rig.instances()).toHaveLength(2);
+    expect((await rig.switches()).filter((key) => key === 'killed-early')).toHaveLength(1);
+  });
+
+  it('after the traffic moved, the retry changes nothing and ends the old instances', async () => {
+    await killed('killed-late', 'v2', (state) => state.includes('"key": "killed-late",\n    "switchId"'));
+    expect(await rig.body()).toBe('v2');
+    expect(await releasing('v2', 'killed-late', 10)).toMatchObject({ changed: false });
+    expect(await rig.instances()).toHaveLength(2);
+    expect((await rig.switches()).filter((key) => key === 'killed-late')).toHaveLength(1);
+  });
+
+  it('between the switch and its note, Caddy tells that it has happened', async () => {
+    const state = JSON.parse(await readFile(stateFile(), 'utf8'));
+    const { running, done, history, ...rest } = state;
+    const intent = {
+      key: running.key,
+      fence: 10,
+      switchId: running.switchId,
+      at: running.at,
+      summary: 'v2 runs',
+      group: { version: running.version, commit: running.commit, instances: running.instances },
+    };
+    const before = { ...rest, done: done.slice(1), history: history.slice(1), intent };
+    await writeFile(stateFile(), JSON.stringify(before));
+    expect(await releasing('v2', 'killed-late', 10)).toMatchObject({ changed: false });
+    expect((await rig.switches())[0]).toBe('killed-late');
+  });
+});
+
+it('comes up again after everything was ended and only the state was kept', async () => {
+  for (const name of await rig.instances()) await endProcess(rig.stateDir, name);
+  expect(await releasing('v2', 'after-restart', 11)).toMatchObject({ changed: true });
+  expect(await rig.body()).toBe('v2');
+});
