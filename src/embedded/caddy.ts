@@ -4,7 +4,7 @@ import { answers, startTool } from './start-tool.ts';
 import { silent, wheelBinary, type Say } from './tools.ts';
 
 /** The first configuration; later ones are Caddy's own, saved by itself and resumed. The admin address comes by CADDY_ADMIN. */
-const INITIAL = { apps: { http: { metrics: {}, servers: {} } } };
+const INITIAL = { logging: { logs: { default: { level: 'WARN' } } }, apps: { http: { metrics: {}, servers: {} } } };
 
 /** Start Caddy with its admin API; what was configured through it survives a restart. */
 export async function startCaddy(of: {

@@ -111,8 +111,13 @@ async function initialise({ dataDir, native, owner }: Place, secrets: Secrets, s
     await runCommand({
       command: join(native, 'bin', 'initdb'),
       args: [
-        ...[`--pgdata=${dataDir}`, '--auth=scram-sha-256', '--username=postgres', `--pwfile=${passwordFile}`],
-        ...['--encoding=UTF8', '--locale=C', '--no-sync'],
+        `--pgdata=${dataDir}`,
+        `--pwfile=${passwordFile}`,
+        '--username=postgres',
+        '--auth=scram-sha-256',
+        '--encoding=UTF8',
+        '--locale=C',
+        '--no-sync',
       ],
       cwd: '/',
       env: { LC_MESSAGES: 'C' },

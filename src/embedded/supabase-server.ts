@@ -18,9 +18,9 @@ const env = z
   })
   .parse(loadConfig().env);
 
-async function createApp(): Promise<App> {
+function createApp(): App {
   return new App({
-    connection: await createPostgresConnection({ url: env.SUPABASE_DB_URL }),
+    connection: createPostgresConnection({ url: env.SUPABASE_DB_URL }),
     auth: {
       enabled: true,
       publishable_key: env.SUPABASE_PUBLISHABLE_KEY,
@@ -31,14 +31,14 @@ async function createApp(): Promise<App> {
 }
 
 // An App knows only the tables and functions that are there when it is made, so another one makes the schema `auth`.
-const forSchema = await createApp();
+const forSchema = createApp();
 await forSchema.ensureSystemSchema();
 await forSchema.connection.close();
 
 const folders = ['supabase/migrations', 'examples/shop/supabase/migrations'].map((folder) => join(ROOT, folder));
 for (const name of await migrate({ url: env.SUPABASE_DB_URL, root: ROOT, folders })) console.log(`applied ${name}`);
 
-const app = await createApp();
+const app = createApp();
 // Its first requests grant privileges to the roles and race one another: one request of each role goes before all others.
 for (const apikey of [env.SUPABASE_SECRET_KEY, env.SUPABASE_PUBLISHABLE_KEY]) {
   const warmUp = await app.getClient({ apikey }).from('holdfast_migrations').select('name').limit(1);

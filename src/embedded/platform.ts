@@ -1,0 +1,141 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { startBugsink } from './bugsink.ts';
+import { startCaddy } from './caddy.ts';
+import { startGateway, startWorker } from './holdfast.ts';
+import { writeEnvironment } from './platform-files.ts';
+import { assertPortsFree } from './ports.ts';
+import { startPostgres } from './postgres.ts';
+import { loadSecrets, publicKeyOf, type Secrets } from './secrets.ts';
+import { startSupabase } from './supabase.ts';
+import type { Supervisor } from './supervisor.ts';
+import { startTemporal } from './temporal.ts';
+
+const port = z.coerce.number().int().min(1).max(65535);
+export const Ports = z.object({
+  HOLDFAST_TEMPORAL_PORT: port.default(7233),
+  HOLDFAST_TEMPORAL_UI_PORT: port.default(8233),
+  HOLDFAST_POSTGRES_PORT: port.default(54329),
+  HOLDFAST_SUPABASE_PORT: port.default(54321),
+  HOLDFAST_BUGSINK_PORT: port.default(8070),
+  HOLDFAST_CADDY_ADMIN_PORT: port.default(2019),
+  SHOP_PORT: port.default(4180),
+  HOLDFAST_GATEWAY_PORT: port.default(4100),
+});
+export type Ports = z.output<typeof Ports>;
+
+export const PARTS = ['temporal', 'postgres', 'supabase', 'bugsink', 'caddy', 'gateway', 'worker'] as const;
+export type Part = (typeof PARTS)[number];
+
+const PORTS_OF: Record<Part, (keyof Ports)[]> = {
+  temporal: ['HOLDFAST_TEMPORAL_PORT', 'HOLDFAST_TEMPORAL_UI_PORT'],
+  postgres: ['HOLDFAST_POSTGRES_PORT'],
+  supabase: ['HOLDFAST_SUPABASE_PORT'],
+  bugsink: ['HOLDFAST_BUGSINK_PORT'],
+  caddy: ['HOLDFAST_CADDY_ADMIN_PORT', 'SHOP_PORT'],
+  gateway: ['HOLDFAST_GATEWAY_PORT'],
+  worker: [],
+};
+
+/**
+ * Start the chosen parts, each as soon as what it needs is there, and write `platform.env` before the gateway and the worker.
+ * Returns links for people. @throws Error when a port is taken or a part does not start.
+ */
+export async function startPlatform(of: {
+  stateDir: string;
+  ports: Ports;
+  only: readonly Part[];
+  supervisor: Supervisor;
+}): Promise<Record<string, string>> {
+  const { stateDir, ports, only, supervisor } = of;
+  const wanted = (part: Part) => only.includes(part);
+  await assertPortsFree(Object.fromEntries(only.flatMap((part) => PORTS_OF[part]).map((name) => [name, ports[name]])));
+  const secrets = await loadSecrets(stateDir);
+
+  const [temporal, { postgres, supabase }, bugsink, caddy] = await Promise.all([
+    wanted('temporal')
+      ? supervisor.run('Temporal', 'temporal', (say) =>
+          startTemporal({ stateDir, port: ports.HOLDFAST_TEMPORAL_PORT, uiPort: ports.HOLDFAST_TEMPORAL_UI_PORT, say }),
+        )
+      : undefined,
+    startDatabase(of),
+    wanted('bugsink')
+      ? supervisor.run('Bugsink', 'bugsink', (say) =>
+          startBugsink({ stateDir, port: ports.HOLDFAST_BUGSINK_PORT, say }),
+        )
+      : undefined,
+    wanted('caddy')
+      ? supervisor.run('Caddy', 'caddy', (say) =>
+          startCaddy({ stateDir, adminPort: ports.HOLDFAST_CADDY_ADMIN_PORT, say }),
+        )
+      : undefined,
+  ]);
+
+  const env: Record<string, string> = {
+    ...ownVariables(stateDir, ports, secrets),
+    ...(temporal && { TEMPORAL_ADDRESS: temporal.address, HOLDFAST_TEMPORAL_UI_URL: temporal.uiUrl }),
+    ...(postgres && { SUPABASE_DB_URL: postgres.url }),
+    ...(supabase && {
+      SUPABASE_URL: supabase.url,
+      SUPABASE_PUBLISHABLE_KEY: supabase.publishableKey,
+      SUPABASE_SECRET_KEY: supabase.secretKey,
+      RECORD_SUPABASE_URL: supabase.url,
+      RECORD_SUPABASE_SECRET_KEY: supabase.secretKey,
+    }),
+    ...(bugsink && { BUGSINK_URL: bugsink.url, BUGSINK_TOKEN: bugsink.token, SHOP_SENTRY_DSN: bugsink.dsn }),
+    ...(caddy && { CADDY_ADMIN_URL: caddy.adminUrl }),
+  };
+  await writeEnvironment(stateDir, env);
+
+  const [gateway] = await Promise.all([
+    wanted('gateway')
+      ? supervisor.run('Gateway', 'gateway', (say) =>
+          startGateway({ stateDir, port: ports.HOLDFAST_GATEWAY_PORT, env, say }),
+        )
+      : undefined,
+    wanted('worker') ? supervisor.run('Worker', 'worker', (say) => startWorker({ stateDir, env, say })) : undefined,
+  ]);
+  return {
+    ...(temporal && { temporalUi: temporal.uiUrl }),
+    ...(caddy && { shop: `http://127.0.0.1:${ports.SHOP_PORT}` }),
+    ...(gateway && { gateway: gateway.url }),
+    ...(bugsink && { bugsink: bugsink.url }),
+    ...(supabase && { supabase: supabase.url }),
+  };
+}
+
+type Database = {
+  postgres?: Awaited<ReturnType<typeof startPostgres>>;
+  supabase?: Awaited<ReturnType<typeof startSupabase>>;
+};
+
+/** Postgres, and on it Supabase. */
+async function startDatabase(of: Parameters<typeof startPlatform>[0]): Promise<Database> {
+  const { stateDir, ports, only, supervisor } = of;
+  if (!only.includes('postgres')) return {};
+  const postgres = await supervisor.run('Postgres', 'postgres', (say) =>
+    startPostgres({ stateDir, port: ports.HOLDFAST_POSTGRES_PORT, say }),
+  );
+  if (!only.includes('supabase')) return { postgres };
+  const supabase = await supervisor.run('Supabase', 'supabase', (say) =>
+    startSupabase({ stateDir, port: ports.HOLDFAST_SUPABASE_PORT, databaseUrl: postgres.url, say }),
+  );
+  return { postgres, supabase };
+}
+
+function ownVariables(stateDir: string, ports: Ports, secrets: Secrets): Record<string, string> {
+  return {
+    HOLDFAST_STATE_DIR: stateDir,
+    HOLDFAST_GATEWAY_PORT: String(ports.HOLDFAST_GATEWAY_PORT),
+    SHOP_PORT: String(ports.SHOP_PORT),
+    SHOP_REPOSITORY: join(stateDir, 'shop', 'repository'),
+    SHOP_FLAGS_FILE: join(stateDir, 'shop', 'flags.json'),
+    HOLDFAST_ALERTMANAGER_TOKEN: secrets.alertmanagerToken,
+    HOLDFAST_WEBHOOK_SECRET: secrets.webhookSecret,
+    HOLDFAST_SENTRY_CLIENT_SECRET: secrets.sentryClientSecret,
+    HOLDFAST_CODE_SECRET: secrets.codeSecret,
+    HOLDFAST_DECISION_KEY_ID: secrets.decisionKeyId,
+    HOLDFAST_DECISION_PRIVATE_KEY: secrets.decisionPrivateKey,
+    HOLDFAST_DECISION_PUBLIC_KEYS: `${secrets.decisionKeyId}=${publicKeyOf(secrets.decisionPrivateKey)}`,
+  };
+}
