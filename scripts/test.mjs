@@ -1,0 +1,56 @@
+/**
+ * Type check, lint, and every test; ends with the line `N passed, N failed`. Arguments are passed on to jest.
+ * A type check or lint that fails counts as one failed test, and so does a suite that could not run.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const results = mkdtempSync(join(tmpdir(), 'holdfast-results-'));
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+/** Run a program of `node_modules`, with its output shown. */
+function run(label, program, ...args) {
+  console.log(`\n${label}`);
+  const bin = join(root, 'node_modules', '.bin', program);
+  return spawnSync(bin, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] }).status === 0;
+}
+
+function check(label, program, ...args) {
+  if (!run(label, program, ...args)) total.failed += 1;
+}
+
+function jest(label, ...args) {
+  const file = join(results, `${label}.json`);
+  const passed = run(label, 'jest', '--json', `--outputFile=${file}`, '--passWithNoTests', ...args);
+  let counted = { numPassedTests: 0, numFailedTests: 0, numRuntimeErrorTestSuites: 1, numPendingTests: 0 };
+  try {
+    counted = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    console.error(`${label}: jest wrote no results`);
+  }
+  const failed = counted.numFailedTests + counted.numRuntimeErrorTestSuites;
+  total.passed += counted.numPassedTests;
+  total.failed += failed === 0 && !passed ? 1 : failed;
+  total.skipped += counted.numPendingTests;
+}
+
+const args = process.argv.slice(2);
+check('Types', 'tsc', '-p', '.');
+check('Lint', 'oxlint', '--type-aware');
+check('Format', 'prettier', '--check', '.');
+jest('Tests', '--testPathIgnorePatterns=/node_modules/', '--testPathIgnorePatterns=/test/e2e/', ...args);
+jest(
+  'End to end',
+  '--runInBand',
+  '--testPathIgnorePatterns=/node_modules/',
+  '--testPathIgnorePatterns=/test/(?!e2e/)',
+  ...args,
+);
+rmSync(results, { recursive: true });
+if (total.skipped > 0) console.log(`\n${total.skipped} skipped: what they need is named above`);
+console.log(`\n${total.passed} passed, ${total.failed} failed`);
+process.exitCode = total.failed === 0 ? 0 : 1;

@@ -1,0 +1,19 @@
+/** Fetches every tool of the platform and its tests that is missing: `node src/embedded/fetch.ts`. */
+import { bugsinkEnvironment } from './bugsink.ts';
+import { caddyBinary } from './caddy.ts';
+import { temporalCli, temporalTestServer } from './temporal.ts';
+
+const tools = {
+  Temporal: temporalCli,
+  'Temporal test server': temporalTestServer,
+  Caddy: caddyBinary,
+  Bugsink: bugsinkEnvironment,
+};
+for (const [label, fetchTool] of Object.entries(tools)) {
+  try {
+    await fetchTool((what) => console.log(`${label}  ${what}`));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exitCode = 1;
+  }
+}
