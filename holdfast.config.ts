@@ -1,0 +1,61 @@
+import { defineConfig } from './src/config.ts';
+
+/** The sample shop on the embedded platform. Secrets come from the environment only. */
+export default defineConfig((env) => {
+  const port = env['SHOP_PORT'] ?? '4180';
+  const flags = env['SHOP_FLAGS_FILE'] ?? '.holdfast/shop-flags.json';
+  const given = (names: Record<string, string | undefined>): Record<string, string> =>
+    Object.fromEntries(Object.entries(names).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+  return {
+    people: [
+      { name: 'responder', roles: ['responder', 'approver'] },
+      { name: 'lead', roles: ['approver'] },
+      { name: 'cto', roles: ['admin', 'approver'] },
+    ],
+    ladder: [
+      { level: 'development-team', people: ['responder'], wait: '5 minutes' },
+      { level: 'engineering-lead', people: ['lead'], wait: '10 minutes' },
+      { level: 'cto', people: ['cto'], wait: '15 minutes' },
+    ],
+    approval: { low: { roles: ['approver'] }, medium: { roles: ['approver'] }, high: { roles: ['approver'] } },
+    services: [
+      {
+        name: 'shop',
+        environments: {
+          production: {
+            mode: 'act',
+            url: `http://127.0.0.1:${port}`,
+            alertAt: { errorRatio: 0.05, p95Ms: 2000 },
+            measure: { windowSeconds: 10, lasting: '20 seconds', every: '2 seconds', minimumRequests: 20 },
+            coolDown: '1 minute',
+            monitor: { every: '2 seconds' },
+            errors: { project: 'shop' },
+            metrics: {
+              url: new URL('/metrics', env['CADDY_ADMIN_URL'] ?? 'http://127.0.0.1:2019').href,
+              requests: 'caddy_http_request_duration_seconds',
+              match: { server: 'shop-production' },
+            },
+            flags: { file: flags },
+            releases: {
+              repository: env['SHOP_REPOSITORY'] ?? '.holdfast/shop.git',
+              install: ['npm', 'ci', '--omit=dev', '--prefer-offline'],
+              start: ['node', 'server.ts'],
+              instances: 2,
+              server: 'shop-production',
+              listen: `127.0.0.1:${port}`,
+              env: given({
+                SUPABASE_URL: env['SUPABASE_URL'],
+                SUPABASE_PUBLISHABLE_KEY: env['SUPABASE_PUBLISHABLE_KEY'],
+                SENTRY_DSN: env['SHOP_SENTRY_DSN'],
+                FLAGS_FILE: flags,
+              }),
+            },
+          },
+        },
+      },
+    ],
+    routes: [
+      { match: { alertname: 'HighErrorRate' }, service: 'shop', environment: 'production', runbook: 'high-error-rate' },
+    ],
+  };
+});
