@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chown, cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, cp, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +13,8 @@ import { silent, type Say } from './tools.ts';
 const DATABASE = 'holdfast';
 /** Where Postgres lives when its user cannot enter the project's folder. */
 const REACHABLE_BASE = '/var/lib/holdfast';
+/** The file there that names the state folder the data belongs to. */
+const OF = 'state-folder';
 const ATTEMPTS = 20;
 
 type Owner = { uid: number; gid: number } | undefined;
@@ -67,12 +69,23 @@ async function findPlace(stateDir: string, say: Say): Promise<Place> {
   say(`keeps its data in ${home}, because the user "postgres" cannot enter ${stateDir}`);
   const copy = join(REACHABLE_BASE, `native-${await postgresVersion(native)}`);
   await mkdir(home, { recursive: true });
+  await writeFile(join(home, OF), stateDir);
+  await removeForsaken();
   if (!(await stat(copy).catch(() => undefined))) {
     const draft = `${copy}.${process.pid}`;
     await cp(native, draft, { recursive: true, verbatimSymlinks: true });
     await rename(draft, copy).catch(() => rm(draft, { recursive: true })); // another process was first
   }
   return { dataDir: join(home, 'data'), native: copy, owner };
+}
+
+/** Remove data whose state folder has been deleted. */
+async function removeForsaken(): Promise<void> {
+  for (const name of await readdir(REACHABLE_BASE)) {
+    const stateDir = await readFile(join(REACHABLE_BASE, name, OF), 'utf8').catch(() => undefined);
+    if (stateDir === undefined || (await stat(stateDir).catch(() => undefined))) continue;
+    await rm(join(REACHABLE_BASE, name), { recursive: true, force: true });
+  }
 }
 
 const postgresVersion = async (native: string): Promise<string> =>
