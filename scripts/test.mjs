@@ -5,18 +5,19 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const bin = join(root, 'node_modules', '.bin');
 const results = mkdtempSync(join(tmpdir(), 'holdfast-results-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 /** Run a program of `node_modules`, with its output shown. */
 function run(label, program, ...args) {
   console.log(`\n${label}`);
-  const bin = join(root, 'node_modules', '.bin', program);
-  return spawnSync(bin, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] }).status === 0;
+  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` }; // the repository's own Node
+  return spawnSync(join(bin, program), args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] }).status === 0;
 }
 
 function check(label, program, ...args) {
@@ -42,13 +43,14 @@ const args = process.argv.slice(2);
 check('Types', 'tsc', '-p', '.');
 check('Lint', 'oxlint', '--type-aware');
 check('Format', 'prettier', '--check', '.');
-jest('Tests', '--testPathIgnorePatterns=/node_modules/', '--testPathIgnorePatterns=/test/e2e/', ...args);
+// The ignored paths come last: jest takes every word after them for one more.
+jest('Tests', ...args, '--testPathIgnorePatterns=/node_modules/', '--testPathIgnorePatterns=/test/e2e/');
 jest(
   'End to end',
   '--runInBand',
+  ...args,
   '--testPathIgnorePatterns=/node_modules/',
   '--testPathIgnorePatterns=/test/(?!e2e/)',
-  ...args,
 );
 rmSync(results, { recursive: true });
 if (total.skipped > 0) console.log(`\n${total.skipped} skipped: what they need is named above`);
