@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { cancellationSignal } from '@temporalio/activity';
 import { failure } from '../../src/errors.ts';
 import { runCommand } from '../../src/processes.ts';
@@ -30,7 +30,8 @@ export async function commitOf(directory: string, repository: string, ref: strin
   if (!REF.test(ref) || ref.includes('..')) throw failure('Refused', `"${ref.slice(0, 100)}" is not a git ref`);
   const mirror = join(directory, 'repository.git');
   try {
-    if (existsSync(join(mirror, 'HEAD'))) await git(['--git-dir', mirror, 'fetch', '--quiet', '--prune', 'origin']);
+    if (existsSync(join(mirror, 'HEAD')))
+      await git(['--git-dir', mirror, 'fetch', '--quiet', '--prune', '--', repository, '+refs/*:refs/*']);
     else await git(['clone', '--quiet', '--mirror', '--', repository, mirror]);
   } catch (error) {
     throw failure('Unavailable', `the repository of the releases: ${error instanceof Error ? error.message : ''}`);
@@ -83,7 +84,8 @@ async function install(
 ): Promise<void> {
   const lock = await readFile(join(draft, 'package-lock.json')).catch(() => undefined);
   const digest = createHash('sha256').update(JSON.stringify([command, process.version, process.arch]));
-  const cached = lock === undefined ? undefined : join(modules, digest.update(lock).digest('hex').slice(0, 32));
+  const cached =
+    lock === undefined ? undefined : join(modules, digest.update(lock).digest('hex').slice(0, 32), 'node_modules'); // packages find each other by this name
   if (cached === undefined || !existsSync(cached)) {
     const [program = '', ...args] = command;
     await runCommand({
@@ -96,7 +98,7 @@ async function install(
     });
     const installed = join(draft, 'node_modules');
     if (cached === undefined || !existsSync(installed)) return;
-    await mkdir(modules, { recursive: true });
+    await mkdir(dirname(cached), { recursive: true });
     await rename(installed, cached).catch(() => rm(installed, { recursive: true })); // another environment was first
   }
   await symlink(cached, join(draft, 'node_modules'));

@@ -11,8 +11,20 @@ import { startCaddy } from '../../src/embedded/caddy.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { endProcess, listProcesses, runCommand } from '../../src/processes.ts';
 
+/** Installs two packages, of which one needs the other, and counts. */
+const INSTALL = (installed: string): string => `
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+for (const [name, text] of [['one', "export { name } from 'two';"], ['two', "export const name = 'two';"]]) {
+  mkdirSync('node_modules/' + name, { recursive: true });
+  writeFileSync('node_modules/' + name + '/package.json', JSON.stringify({ name, type: 'module', exports: './index.js' }));
+  writeFileSync('node_modules/' + name + '/index.js', text);
+}
+appendFileSync(${JSON.stringify(installed)}, 'x');
+`;
+
 const SERVER = (version: string, broken: boolean): string => `
 import { createServer } from 'node:http';
+import 'one';
 const { PORT, HOST, RELEASE } = process.env;
 ${broken ? "console.error('the vault is sealed'); process.exit(3);" : ''}
 const server = createServer((request, response) => {
@@ -23,14 +35,15 @@ const server = createServer((request, response) => {
 process.on('SIGTERM', () => server.close(() => process.exit(0)));
 `;
 
+type Activities = ReturnType<typeof createActivities>;
+
 export interface Rig {
   stateDir: string;
   url: string;
   adminUrl: string;
   settings: ReturnType<typeof parseSettings>;
-  activities: ReturnType<typeof createActivities>;
   /** Run an activity as a worker would. */
-  run<A, R>(activity: (argument: A) => Promise<R>, argument: A): Promise<R>;
+  run<N extends keyof Activities>(activity: N, argument: Parameters<Activities[N]>[0]): ReturnType<Activities[N]>;
   body(path?: string): Promise<string>;
   switches(): Promise<string[]>;
   instances(): Promise<string[]>;
@@ -111,12 +124,11 @@ export async function createRig(): Promise<Rig> {
     url,
     adminUrl,
     settings,
-    activities,
-    run: async (activity, argument) =>
-      (await new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(
-        activity as never,
-        argument,
-      )) as never,
+    run: (name, argument) =>
+      new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(
+        (of: never) => activities[name](of),
+        argument as never,
+      ) as never,
     body: async (path = '/') => await (await fetch(`${url}${path}`)).text(),
     switches: async () => (await state()).history.map(({ key }) => key),
     instances: async () =>
@@ -139,10 +151,7 @@ async function makeRepository(path: string, installed: string): Promise<void> {
     });
   await git('init', '--quiet', '--initial-branch=main');
   await writeFile(join(path, 'package-lock.json'), '{}');
-  await writeFile(
-    join(path, 'install.mjs'),
-    `import { appendFileSync, mkdirSync } from 'node:fs'; mkdirSync('node_modules/.done', { recursive: true }); appendFileSync(${JSON.stringify(installed)}, 'x');`,
-  );
+  await writeFile(join(path, 'install.mjs'), INSTALL(installed));
   for (const version of ['v1', 'v2', 'v3', 'broken']) {
     await writeFile(join(path, 'server.mjs'), SERVER(version, version === 'broken'));
     await git('add', '.');

@@ -8,4 +8,5 @@ const { variables, settings, order } = JSON.parse(await readFile(process.argv[2]
   settings: Parameters<typeof createActivities>[1];
   order: Parameters<ReturnType<typeof createActivities>['release']>[0];
 };
-await new MockActivityEnvironment().run(createActivities(variables, settings).release as never, order);
+const activities = createActivities(variables, settings);
+await new MockActivityEnvironment().run((of: typeof order) => activities.release(of), order);

@@ -11,13 +11,13 @@ beforeAll(async () => {
 });
 afterAll(() => rig.end());
 
-const releasing = (ref: string, key: string, fence = 1) => rig.run(rig.activities.release, order(ref, key, fence));
+const releasing = (ref: string, key: string, fence = 1) => rig.run('release', order(ref, key, fence));
 const rollBack = (id: string, from: string, to: string, fence: number) =>
   approval(id, { kind: 'roll-back', ...on, from, to }, fence);
 const stateFile = () => join(rig.stateDir, 'releases', on.service, on.environment, 'state.json');
 
 it('has nothing running before the first release', async () => {
-  expect(await rig.run(rig.activities.recentReleases, on)).toEqual({ recent: [], maxInstances: 4 });
+  expect(await rig.run('recentReleases', on)).toEqual({ recent: [], maxInstances: 4 });
 });
 
 it('gives a healthy release the traffic, and does it once per key', async () => {
@@ -28,7 +28,7 @@ it('gives a healthy release the traffic, and does it once per key', async () => 
   expect(await releasing('v1', 'deploy-1-again')).toEqual({ changed: false, summary: 'v1 runs already' });
   expect(await rig.instances()).toEqual(before);
   expect(await rig.switches()).toEqual(['deploy-1']);
-  expect(await rig.run(rig.activities.recentReleases, on)).toMatchObject({
+  expect(await rig.run('recentReleases', on)).toMatchObject({
     running: { version: 'v1', weight: 1, instances: 2 },
     recent: [{ version: 'v1' }],
   });
@@ -73,10 +73,10 @@ it('refuses what is no ref or not in the repository', async () => {
 });
 
 it('refuses a rollback from what no longer runs, and one with an old fence', async () => {
-  await expect(rig.run(rig.activities.rollBack, rollBack('stale', 'v1', 'v2', 5))).rejects.toMatchObject({
+  await expect(rig.run('rollBack', rollBack('stale', 'v1', 'v2', 5))).rejects.toMatchObject({
     type: 'StaleApproval',
   });
-  await expect(rig.run(rig.activities.rollBack, rollBack('late', 'v2', 'v1', 4))).rejects.toMatchObject({
+  await expect(rig.run('rollBack', rollBack('late', 'v2', 'v1', 4))).rejects.toMatchObject({
     type: 'Fenced',
   });
   expect(await rig.body()).toBe('v2');
@@ -84,45 +84,42 @@ it('refuses a rollback from what no longer runs, and one with an old fence', asy
 
 it('takes no approval of another action', async () => {
   const scale = approval('other', { kind: 'scale', ...on, from: 2, to: 3 }, 9);
-  await expect(rig.run(rig.activities.rollBack, scale as never)).rejects.toMatchObject({ type: 'NotAllowed' });
+  await expect(rig.run('rollBack', scale as never)).rejects.toMatchObject({ type: 'NotAllowed' });
 });
 
 it('rolls back and undoes it, each once', async () => {
   const approved = rollBack('incident#1', 'v2', 'v1', 6);
-  expect(await rig.run(rig.activities.undoRollBack, approved)).toMatchObject({ changed: false });
-  const [first, second] = await Promise.all([
-    rig.run(rig.activities.rollBack, approved),
-    rig.run(rig.activities.rollBack, approved),
-  ]);
-  expect([first.changed, second.changed].toSorted()).toEqual([false, true]);
+  expect(await rig.run('undoRollBack', approved)).toMatchObject({ changed: false });
+  const both = await Promise.all([rig.run('rollBack', approved), rig.run('rollBack', approved)]);
+  expect(both.filter(({ changed }) => changed)).toHaveLength(1);
   expect(await rig.body()).toBe('v1');
-  expect((await rig.run(rig.activities.recentReleases, on)).previous).toMatchObject({ version: 'v2' });
-  expect(await rig.run(rig.activities.undoRollBack, approved)).toMatchObject({ changed: true });
-  expect(await rig.run(rig.activities.undoRollBack, approved)).toMatchObject({ changed: false });
+  expect((await rig.run('recentReleases', on)).previous).toMatchObject({ version: 'v2' });
+  expect(await rig.run('undoRollBack', approved)).toMatchObject({ changed: true });
+  expect(await rig.run('undoRollBack', approved)).toMatchObject({ changed: false });
   expect(await rig.body()).toBe('v2');
 });
 
 it('starts again what died of the running release', async () => {
   const approved = rollBack('incident#2', 'v2', 'v1', 6);
-  await rig.run(rig.activities.rollBack, approved);
+  await rig.run('rollBack', approved);
   const [dead = ''] = await rig.instances();
   await endProcess(rig.stateDir, dead);
-  expect((await rig.run(rig.activities.recentReleases, on)).running).toMatchObject({ instances: 1 });
-  await rig.run(rig.activities.rollBack, approved);
-  expect((await rig.run(rig.activities.recentReleases, on)).running).toMatchObject({ instances: 2 });
+  expect((await rig.run('recentReleases', on)).running).toMatchObject({ instances: 1 });
+  await rig.run('rollBack', approved);
+  expect((await rig.run('recentReleases', on)).running).toMatchObject({ instances: 2 });
 });
 
 it('scales within the limit, and back', async () => {
   const more = approval('incident#3', { kind: 'scale', ...on, from: 2, to: 4 }, 7);
   const before = await rig.instances();
-  expect(await rig.run(rig.activities.scale, more)).toMatchObject({ changed: true });
+  expect(await rig.run('scale', more)).toMatchObject({ changed: true });
   expect(await rig.instances()).toEqual(expect.arrayContaining(before));
   expect(await rig.instances()).toHaveLength(4);
-  expect(await rig.run(rig.activities.scale, more)).toMatchObject({ changed: false });
-  expect(await rig.run(rig.activities.undoScale, more)).toMatchObject({ changed: true });
+  expect(await rig.run('scale', more)).toMatchObject({ changed: false });
+  expect(await rig.run('undoScale', more)).toMatchObject({ changed: true });
   expect(await rig.instances()).toHaveLength(2);
   const many = approval('incident#4', { kind: 'scale', ...on, from: 2, to: 5 }, 8);
-  await expect(rig.run(rig.activities.scale, many)).rejects.toMatchObject({ type: 'Refused' });
+  await expect(rig.run('scale', many)).rejects.toMatchObject({ type: 'Refused' });
 });
 
 describe('when the worker is killed', () => {

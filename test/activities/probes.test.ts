@@ -56,6 +56,6 @@ it('ends after five seconds when nothing is answered in time', async () => {
 });
 
 it('refuses an environment it does not know', async () => {
-  const { httpHealth } = createActivities({}, settings);
-  await expect(httpHealth({ service: 'shop', environment: 'moon' })).rejects.toMatchObject({ type: 'NotConfigured' });
+  const elsewhere = createActivities({}, settings).httpHealth({ service: 'shop', environment: 'moon' });
+  await expect(elsewhere).rejects.toMatchObject({ type: 'NotConfigured' });
 });

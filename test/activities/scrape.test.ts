@@ -59,8 +59,8 @@ const ask = async (path: string, times: number) => {
 it('counts what happened between two samples, also over a reset of the counters', async () => {
   await configure('one');
   await ask('/', 50);
-  const { errorRatio, responseTimes } = scraping(`${adminUrl}/metrics`);
-  const first = errorRatio({ ...on, windowSeconds: 1 });
+  const metrics = scraping(`${adminUrl}/metrics`);
+  const first = metrics.errorRatio({ ...on, windowSeconds: 1 });
   await sleep(300);
   await ask('/', 15);
   await ask('/bad', 5);
@@ -69,8 +69,11 @@ it('counts what happened between two samples, also over a reset of the counters'
   await configure('two');
   await ask('/', 4);
   await sleep(300);
-  expect(await errorRatio({ ...on, windowSeconds: 2 })).toMatchObject({ ratio: expect.closeTo(5 / 24), requests: 24 });
-  const { p50Ms, p95Ms, requests } = await responseTimes({ ...on, windowSeconds: 2 });
+  expect(await metrics.errorRatio({ ...on, windowSeconds: 2 })).toMatchObject({
+    ratio: expect.closeTo(5 / 24),
+    requests: 24,
+  });
+  const { p50Ms, p95Ms, requests } = await metrics.responseTimes({ ...on, windowSeconds: 2 });
   expect(requests).toBe(24);
   expect(p50Ms).toBeGreaterThan(0);
   expect(p95Ms).toBeGreaterThanOrEqual(p50Ms);
@@ -102,11 +105,11 @@ it('measures the busiest instance', async () => {
 });
 
 it('cannot say how busy a service is whose instances are not known, or do not answer', async () => {
-  const { saturation } = scraping(`${adminUrl}/metrics`);
-  const elsewhere = saturation({ service: 'shop', environment: 'staging', windowSeconds: 1 });
+  const metrics = scraping(`${adminUrl}/metrics`);
+  const elsewhere = metrics.saturation({ service: 'shop', environment: 'staging', windowSeconds: 1 });
   await expect(elsewhere).rejects.toMatchObject({ type: 'NotConfigured' });
   await writeFile(join(stateDir, 'targets', 'shop-production.json'), '[{"targets":["127.0.0.1:1"],"labels":{}}]');
-  await expect(saturation({ ...on, windowSeconds: 1 })).rejects.toMatchObject({ type: 'Unavailable' });
+  await expect(metrics.saturation({ ...on, windowSeconds: 1 })).rejects.toMatchObject({ type: 'Unavailable' });
 });
 
 describe('as any provider', () => {
