@@ -121,16 +121,17 @@ export async function endLeftoverPostgres(stateDir: string): Promise<void> {
 async function initialise({ dataDir, native, owner }: Place, secrets: Secrets, say: Say): Promise<void> {
   if (await stat(join(dataDir, 'PG_VERSION')).catch(() => undefined)) return;
   say('creating the database…');
-  await rm(dataDir, { recursive: true, force: true });
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const draft = `${dataDir}.draft`; // what is cut short is never taken for a database
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft, { recursive: true, mode: 0o700 });
   const passwordFile = `${dataDir}.password`;
   await writeFile(passwordFile, secrets.postgresPassword, { mode: 0o600 });
-  if (owner) await Promise.all([dataDir, passwordFile].map((path) => chown(path, owner.uid, owner.gid)));
+  if (owner) await Promise.all([draft, passwordFile].map((path) => chown(path, owner.uid, owner.gid)));
   try {
     await runCommand({
       command: join(native, 'bin', 'initdb'),
       args: [
-        `--pgdata=${dataDir}`,
+        `--pgdata=${draft}`,
         `--pwfile=${passwordFile}`,
         '--username=postgres',
         '--auth=scram-sha-256',
@@ -142,6 +143,7 @@ async function initialise({ dataDir, native, owner }: Place, secrets: Secrets, s
       env: { LC_MESSAGES: 'C' },
       ...owner,
     });
+    await rename(draft, dataDir);
   } finally {
     await rm(passwordFile, { force: true });
   }
