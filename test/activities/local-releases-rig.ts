@@ -28,7 +28,8 @@ import 'one';
 const { PORT, HOST, RELEASE } = process.env;
 ${broken ? "console.error('the vault is sealed'); process.exit(3);" : ''}
 const server = createServer((request, response) => {
-  if (request.url === '/slow') return setTimeout(() => response.end('${version}'), 500);
+  const slow = /^\\/slow\\/(\\d+)$/.exec(request.url);
+  if (slow) return setTimeout(() => response.end('${version}'), Number(slow[1]));
   if (request.url === '/environment') return response.end(JSON.stringify(process.env));
   response.end(request.url === '/healthz' ? JSON.stringify({ status: 'ok', version: RELEASE }) : '${version}');
 }).listen(Number(PORT), HOST);

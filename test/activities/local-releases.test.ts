@@ -1,8 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
-import { endProcess, findProcess, startProcess } from '../../src/processes.ts';
+import { endProcess, findProcess, identityOf, startProcess } from '../../src/processes.ts';
 import { approval, createRig, on, order, type Rig } from './local-releases-rig.ts';
 
 let rig: Rig;
@@ -46,7 +46,7 @@ it('tells Prometheus where the instances are, and the instances no secret of the
 
 it('fails no request while the traffic moves under load, nor one in flight', async () => {
   const load = autocannon({ url: rig.url, connections: 8, duration: 6, overallRate: 400 });
-  const slow = (await Promise.all([rig.body('/slow'), sleep(50).then(() => releasing('v2', 'deploy-2'))]))[0];
+  const slow = (await Promise.all([rig.body('/slow/500'), sleep(50).then(() => releasing('v2', 'deploy-2'))]))[0];
   const result = await load;
   expect(slow).toBe('v1');
   expect(await rig.body()).toBe('v2');
@@ -157,11 +157,22 @@ describe('when the worker is killed', () => {
   });
 
   it('after the traffic moved, the retry changes nothing and ends the old instances', async () => {
+    const inFlight = rig.body('/slow/4000'); // which the old instances answer before they are ended
     await killed('killed-late', 'v2', (state) => state.includes('"key": "killed-late",\n    "switchId"'));
     expect(await rig.body()).toBe('v2');
     expect(await releasing('v2', 'killed-late', 10)).toMatchObject({ changed: false });
+    expect(await inFlight).toBe('v3');
     expect(await rig.instances()).toHaveLength(2);
     expect((await rig.switches()).filter((key) => key === 'killed-late')).toHaveLength(1);
+  });
+
+  it('between the start of an instance and its registration, the instance does not outlive the retry', async () => {
+    const [name = ''] = await rig.instances();
+    const { pid } = (await findProcess(rig.stateDir, name))!;
+    await rm(join(rig.stateDir, 'run', `${name}.json`));
+    expect(await releasing('v3', 'after-orphan', 10)).toMatchObject({ changed: true });
+    expect(await identityOf(pid)).toBeUndefined();
+    await releasing('v2', 'before-the-next', 10);
   });
 
   it('between the switch and its note, Caddy tells that it has happened', async () => {
@@ -177,8 +188,8 @@ describe('when the worker is killed', () => {
     };
     const before = { ...rest, done: done.slice(1), history: history.slice(1), intent };
     await writeFile(stateFile(), JSON.stringify(before));
-    expect(await releasing('v2', 'killed-late', 10)).toMatchObject({ changed: false });
-    expect((await rig.switches())[0]).toBe('killed-late');
+    expect(await releasing('v2', 'before-the-next', 10)).toMatchObject({ changed: false });
+    expect((await rig.switches())[0]).toBe('before-the-next');
   });
 });
 
