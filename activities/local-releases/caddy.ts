@@ -5,6 +5,8 @@ import { parsed, request } from '../../src/http.ts';
 
 const DRAIN_MS = 10_000;
 const DRAIN_POLL_MS = 100;
+const TRIES = 3;
+const RETRY_MS = 100;
 
 const Handler = z.looseObject({ handler: z.string() });
 const Server = z.object({ routes: z.array(z.object({ handle: z.array(Handler) })).default([]) }).nullable();
@@ -32,20 +34,36 @@ export interface FrontDoor {
   drain(ports: number[]): Promise<void>;
 }
 
+/** Ask again, twice: Caddy opens its admin endpoint anew when its configuration changes, and cuts connections. */
+async function answered<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (tries === TRIES || (error as { type?: string }).type !== 'Unavailable') throw error;
+      await sleep(RETRY_MS);
+    }
+  }
+}
+
 const addressOf = (port: number): string => `127.0.0.1:${port}`;
 
 /** Caddy through its admin API. `@id`, `vars` and the upstreams are all that is ours; nothing else is read or changed. */
 export function createFrontDoor(adminUrl: string): FrontDoor {
-  const headers = { origin: new URL(adminUrl).origin }; // Caddy refuses a `fetch` that names no origin
+  const headers = { origin: new URL(adminUrl).origin, connection: 'close' }; // Caddy refuses a `fetch` that names no origin
   const load = async (path: string): Promise<{ value: unknown; etag: string }> => {
     const what = `Caddy GET ${path}`;
-    const response = await request(new URL(path, adminUrl).href, { what, headers });
-    const text = await response.text();
-    try {
-      return { value: JSON.parse(text), etag: response.headers.get('etag') ?? '' };
-    } catch {
-      throw failure('UnexpectedResponse', `${what}: the answer is not JSON`);
-    }
+    return await answered(async () => {
+      const response = await request(new URL(path, adminUrl).href, { what, headers });
+      const text = await response.text().catch(() => {
+        throw failure('Unavailable', `${what}: the answer was cut off`);
+      });
+      try {
+        return { value: JSON.parse(text), etag: response.headers.get('etag') ?? '' };
+      } catch {
+        throw failure('UnexpectedResponse', `${what}: the answer is not JSON`);
+      }
+    });
   };
   const read = async (server: string): Promise<{ front: Front | undefined; etag: string }> => {
     const path = `/config/apps/http/servers/${server}`;
@@ -69,19 +87,16 @@ export function createFrontDoor(adminUrl: string): FrontDoor {
     async point({ server, id, listen, front }) {
       const { etag } = await read(server);
       const path = `/config/apps/http/servers/${server}`;
-      await request(new URL(path, adminUrl).href, {
+      const posted = await request(new URL(path, adminUrl).href, {
         what: `Caddy POST ${path}`,
         method: 'POST', // sets, or replaces the whole
         headers: { ...headers, 'content-type': 'application/json', 'if-match': etag },
         body: JSON.stringify(serverOf(id, listen, front)),
-      }).catch((error: Error) => {
-        throw error.message.includes('HTTP 412')
-          ? failure('Unavailable', `Caddy's ${server} was changed by someone else at the same moment`)
-          : error;
-      });
+      }).catch((error: Error) => error);
       const now = await read(server);
-      if (now.front?.switchId !== front.switchId)
-        throw failure('Unavailable', `Caddy's ${server} was pointed elsewhere at the same moment`);
+      if (now.front?.switchId === front.switchId) return; // also when the answer was lost
+      if (posted instanceof Error && !posted.message.includes('HTTP 412')) throw posted;
+      throw failure('Unavailable', `Caddy's ${server} was changed by someone else at the same moment`);
     },
     async drain(ports) {
       const addresses = new Set(ports.map(addressOf));

@@ -45,6 +45,8 @@ export interface Rig {
   settings: ReturnType<typeof parseSettings>;
   /** Run an activity as a worker would. */
   run<N extends keyof Activities>(activity: N, argument: Parameters<Activities[N]>[0]): ReturnType<Activities[N]>;
+  /** `recentReleases` of a Caddy elsewhere. */
+  releasesAt(adminUrl: string): Promise<unknown>;
   body(path?: string): Promise<string>;
   switches(): Promise<string[]>;
   instances(): Promise<string[]>;
@@ -130,6 +132,10 @@ export async function createRig(): Promise<Rig> {
         (of: never) => activities[name](of),
         argument as never,
       ) as never,
+    releasesAt: (elsewhere) =>
+      new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(() =>
+        createActivities({ ...variables, CADDY_ADMIN_URL: elsewhere }, settings).recentReleases(on),
+      ),
     body: async (path = '/') => await (await fetch(`${url}${path}`)).text(),
     switches: async () => (await state()).history.map(({ key }) => key),
     instances: async () =>

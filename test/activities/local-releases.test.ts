@@ -2,7 +2,8 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
-import { endProcess, findProcess, identityOf, startProcess } from '../../src/processes.ts';
+import { endProcess, findProcess, identityOf, lastLines, startProcess } from '../../src/processes.ts';
+import { failsAsDeclared, serving } from './http-server.ts';
 import { approval, createRig, on, order, type Rig } from './local-releases-rig.ts';
 
 let rig: Rig;
@@ -133,14 +134,14 @@ describe('when the worker is killed', () => {
     };
     const file = join(rig.stateDir, `${name}.json`);
     await writeFile(file, JSON.stringify(request));
-    const { pid } = await startProcess({
+    const { pid, logFile } = await startProcess({
       stateDir: rig.stateDir,
       name,
       command: process.execPath,
       args: [join(__dirname, 'local-releases-worker.ts'), file],
     });
     while (!when(await readFile(stateFile(), 'utf8'))) {
-      if ((await findProcess(rig.stateDir, name)) === undefined) throw new Error('it ended before it could be killed');
+      if ((await findProcess(rig.stateDir, name)) === undefined) throw new Error(await lastLines(logFile));
       await sleep(2);
     }
     process.kill(pid, 'SIGKILL');
@@ -171,7 +172,7 @@ describe('when the worker is killed', () => {
     const { pid } = (await findProcess(rig.stateDir, name))!;
     await rm(join(rig.stateDir, 'run', `${name}.json`));
     expect(await releasing('v3', 'after-orphan', 10)).toMatchObject({ changed: true });
-    expect(await identityOf(pid)).toBeUndefined();
+    while ((await identityOf(pid)) !== undefined) await sleep(5);
     await releasing('v2', 'before-the-next', 10);
   });
 
@@ -197,4 +198,13 @@ it('comes up again after everything was ended and only the state was kept', asyn
   for (const name of await rig.instances()) await endProcess(rig.stateDir, name);
   expect(await releasing('v2', 'after-restart', 11)).toMatchObject({ changed: true });
   expect(await rig.body()).toBe('v2');
+});
+
+describe('as any provider', () => {
+  const call = (url: string) => rig.releasesAt(url);
+  failsAsDeclared(call);
+  it('refuses an answer that is not JSON', async () => {
+    await using server = await serving(() => ({ body: '<html>' }));
+    await expect(call(server.url)).rejects.toMatchObject({ type: 'UnexpectedResponse' });
+  });
 });
