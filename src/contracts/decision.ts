@@ -29,7 +29,7 @@ export const SignedDecision = z.object({
   via: z.enum(['cli', 'console', 'slack', 'api']),
   expiresAt: Instant,
   keyId: z.string(),
-  /** Base64 of the 64 signature bytes. */
+  /** Hex of the 64 signature bytes. */
   signature: z.string(),
 });
 export type SignedDecision = z.output<typeof SignedDecision>;
@@ -57,3 +57,15 @@ export const Approval = z.object({
 export type Approval<A extends Action = Action> = Omit<z.output<typeof Approval>, 'proposal'> & {
   proposal: Proposal<A>;
 };
+
+/** Answer of the update `decide`: how the ballot stands after this decision was counted. */
+export const Ballot = z.object({
+  verdict: z.enum(['open', 'approved', 'declined']),
+  approvedBy: z.array(z.string()),
+  needed: z.number().int(),
+});
+export type Ballot = z.output<typeof Ballot>;
+
+/** What a message of a person carries; the name is what the sender says of itself and grants nothing. */
+export const Said = z.object({ by: z.string().max(40).default('someone'), text: z.string().max(1000).default('') });
+export type Said = z.output<typeof Said>;

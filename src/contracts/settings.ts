@@ -112,7 +112,7 @@ export const Policy = z.object({
   alertAt: z.object({ errorRatio: z.number(), p95Ms: z.number() }),
   measure: z.object({ windowSeconds: z.number(), lasting: Duration, every: Duration, minimumRequests: z.number() }),
   coolDown: Duration,
-  /** Ed25519 public keys by key id, base64 of 32 bytes. */
+  /** Ed25519 public keys by key id, hex of 32 bytes. */
   decisionKeys: z.record(z.string(), z.string()),
 });
 export type Policy = z.output<typeof Policy>;

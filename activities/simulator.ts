@@ -1,0 +1,136 @@
+/**
+ * Every port in memory, for drills and workflow tests only: a service with a bad release whose errors end when it is rolled back.
+ * What a test wants otherwise it overrides, method by method.
+ */
+import type { Approval, Policy, Status } from '../src/contracts/index.ts';
+import type { Ports } from '../src/contracts/ports.ts';
+import { failure } from '../src/errors.ts';
+
+export interface Simulator {
+  ports: Ports;
+  /** Names of the activities that ran, in order, for assertions. */
+  calls: string[];
+  /** Pages delivered: person and level. */
+  pages: { person: string; level: string; asks: boolean }[];
+  records: Status[];
+  world: { running: string; previous: string; instances: number; flag: 'on' | 'off'; errorRatio: number };
+}
+
+export const simulatedPolicy: Policy = {
+  mode: 'act',
+  people: [
+    { name: 'responder', roles: ['responder', 'approver'] },
+    { name: 'lead', roles: ['approver'] },
+    { name: 'cto', roles: ['admin', 'approver'] },
+    { name: 'visitor', roles: ['viewer'] },
+  ],
+  ladder: [
+    { level: 'development-team', people: ['responder'], wait: '5 minutes' },
+    { level: 'engineering-lead', people: ['lead'], wait: '10 minutes' },
+    { level: 'cto', people: ['cto'], wait: '15 minutes' },
+  ],
+  approval: {
+    low: { roles: ['approver'], quorum: 1, byPolicy: false },
+    medium: { roles: ['approver'], quorum: 1, byPolicy: false },
+    high: { roles: ['approver'], quorum: 2, byPolicy: false },
+  },
+  objectives: { errorRatio: 0.01, p95Ms: 500 },
+  alertAt: { errorRatio: 0.05, p95Ms: 2000 },
+  measure: { windowSeconds: 300, lasting: '10 minutes', every: '1 minute', minimumRequests: 20 },
+  coolDown: '10 minutes',
+  decisionKeys: {},
+};
+
+/** The code that the simulator takes for a person. */
+export const simulatedCode = (person: string): string => `CODE-${person.slice(0, 4).toUpperCase()}`;
+
+export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
+  const world: Simulator['world'] = { running: 'v2', previous: 'v1', instances: 2, flag: 'on', errorRatio: 0.2 };
+  const calls: string[] = [];
+  const pages: Simulator['pages'] = [];
+  const records: Status[] = [];
+  const done = new Set<string>();
+  let fence = 0;
+  const deployedAt = new Date(0).toISOString();
+  const entry = (version: string) => ({ version, commit: version, deployedAt, weight: 1, instances: world.instances });
+
+  /** Changes the world once per key. */
+  const once = (step: string, of: Approval<never>, change: () => void) => {
+    const { id } = of as Approval;
+    if (done.has(`${step}:${id}`)) return { changed: false, summary: `${step}: done already` };
+    done.add(`${step}:${id}`);
+    change();
+    return { changed: true, summary: `${step} done` };
+  };
+  const ports: Ports = {
+    policy: async () => simulatedPolicy,
+    recentReleases: async () => ({
+      running: entry(world.running),
+      previous: entry(world.previous),
+      recent: [entry(world.running), entry(world.previous)],
+      maxInstances: 4,
+    }),
+    errorPatterns: async () => [
+      {
+        id: '1',
+        title: 'TypeError: no price',
+        count: 40,
+        firstSeen: deployedAt,
+        lastSeen: deployedAt,
+        newInRelease: world.running === 'v2',
+      },
+    ],
+    affectedUsers: async () => ({ count: 12, sampled: false }),
+    topStackTrace: async () => ({ pattern: 'TypeError: no price', frames: ['checkout (checkout.ts:12)'] }),
+    errorCorrelations: async () => ({ events: 40, releases: [{ release: world.running, share: 1 }], flags: [] }),
+    errorRatio: async () => ({ ratio: world.errorRatio, requests: 1000, windowSeconds: 300 }),
+    responseTimes: async () => ({ p50Ms: 20, p95Ms: 90, requests: 1000 }),
+    saturation: async () => ({ busiest: 0.2, instances: world.instances }),
+    httpHealth: async () => ({ url: 'simulated', probes: 10, failed: 0, status: 200, p50Ms: 5, p95Ms: 9 }),
+    supabaseHealth: async () => ({ rest: { ok: true, ms: 4, detail: '' } }),
+    flagStates: async () => [
+      { flag: 'express-checkout', variant: world.flag, off: 'off', enabled: world.flag === 'on' },
+    ],
+    release: async ({ ref }) => {
+      [world.previous, world.running] = [world.running, ref];
+      return { changed: true, summary: `${ref} runs` };
+    },
+    rollBack: async (approval) =>
+      once('rollBack', approval as Approval<never>, () => {
+        if (world.running !== approval.proposal.action.from)
+          throw failure('StaleApproval', `${world.running} runs, not ${approval.proposal.action.from}`);
+        [world.running, world.previous, world.errorRatio] = [approval.proposal.action.to, world.running, 0];
+      }),
+    undoRollBack: async (approval) =>
+      once(
+        'undoRollBack',
+        approval as Approval<never>,
+        () => ([world.running, world.previous] = [world.previous, world.running]),
+      ),
+    scale: async (approval) =>
+      once('scale', approval as Approval<never>, () => (world.instances = approval.proposal.action.to)),
+    undoScale: async (approval) =>
+      once('undoScale', approval as Approval<never>, () => (world.instances = approval.proposal.action.from)),
+    switchOff: async (approval) =>
+      once('switchOff', approval as Approval<never>, () => ([world.flag, world.errorRatio] = ['off', 0])),
+    undoSwitchOff: async (approval) => once('undoSwitchOff', approval as Approval<never>, () => (world.flag = 'on')),
+    page: async ({ person, level, asks }) => void pages.push({ person, level, asks: asks !== undefined }),
+    checkCode: async ({ person, code }) => code === simulatedCode(person),
+    requestChange: async () => ({ granted: true, fence: (fence += 1) }),
+    reportChange: async () => undefined,
+    ledger: async ({ environment }) => ({ environment, changes: [] }),
+    record: async (status) => void records.push(status),
+    sendAlert: async () => undefined,
+    ...overrides,
+  };
+  const counted = Object.fromEntries(
+    Object.entries(ports).map(([name, activity]) => [
+      name,
+      (argument: never) => {
+        calls.push(name);
+        return (activity as (argument: never) => Promise<unknown>)(argument);
+      },
+    ]),
+  ) as unknown as Ports;
+  return { ports: counted, calls, pages, records, world };
+}

@@ -1,0 +1,34 @@
+import type { ActivityOptions, LocalActivityOptions } from '@temporalio/workflow';
+import { BUGS } from '../errors.ts';
+
+/** Short idempotent reads that the control plane reaches itself: local activities (fewer events, first answer in milliseconds). */
+export const diagnostic = {
+  startToCloseTimeout: '10 seconds',
+  scheduleToCloseTimeout: '20 seconds',
+  retry: { maximumAttempts: 2, initialInterval: '500 ms', nonRetryableErrorTypes: BUGS },
+} satisfies LocalActivityOptions;
+
+/** What acts: heartbeats every second or two, so that a killed worker's attempt is taken up again within seconds. */
+export const mitigation = {
+  startToCloseTimeout: '15 minutes',
+  heartbeatTimeout: '6 seconds',
+  retry: {
+    maximumAttempts: 5,
+    initialInterval: '1 second',
+    maximumInterval: '30 seconds',
+    nonRetryableErrorTypes: BUGS,
+  },
+} satisfies ActivityOptions;
+
+/** A message to a person or an order to `serviceControl`: tried for a while, never for ever. */
+export const delivery = {
+  startToCloseTimeout: '10 seconds',
+  scheduleToCloseTimeout: '2 minutes',
+  retry: { initialInterval: '500 ms', maximumInterval: '15 seconds', nonRetryableErrorTypes: BUGS },
+} satisfies ActivityOptions;
+
+/** The record: retried for as long as it takes. */
+export const projection = {
+  startToCloseTimeout: '15 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+} satisfies ActivityOptions;

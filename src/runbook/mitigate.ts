@@ -1,0 +1,187 @@
+import { ActivityFailure, ApplicationFailure, CancellationScope, proxyActivities, sleep } from '@temporalio/workflow';
+import type { Approval, ChangeReport, Policy, Result, Verdict } from '../contracts/index.ts';
+import type { ChangeControl } from '../contracts/ports.ts';
+import { delivery } from './activity-options.ts';
+import type { Approvals } from './approval.ts';
+import { canonical } from './decisions.ts';
+import { checkpoint, type Switchboard } from './interruption.ts';
+import type { AnyRemedy } from './run.ts';
+import type { Story } from './story.ts';
+
+const ROUNDS = 8;
+const BUSY_TRIES = 40;
+const { requestChange, reportChange } = proxyActivities<ChangeControl>(delivery);
+
+export interface Steps<E> {
+  diagnose: () => Promise<E>;
+  propose: (evidence: E) => (AnyRemedy | undefined)[];
+  verify: () => Promise<Verdict>;
+}
+type Kit = { story: Story; board: Switchboard; policy: Policy; approvals: Approvals };
+type Tried = { result: Result } | { next: 'try-another' | 'ask-again' };
+
+const say = (error: unknown): string => {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
+};
+const typeOf = (error: unknown): string | undefined =>
+  error instanceof ActivityFailure && error.cause instanceof ApplicationFailure
+    ? (error.cause.type ?? undefined)
+    : undefined;
+
+/** The loop that every runbook shares; see `Run.mitigate`. */
+export async function mitigate<E>(kit: Kit, steps: Steps<E>): Promise<Result> {
+  const { story, board, policy } = kit;
+  const tried = new Set<string>();
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    await checkpoint(board);
+    story.set({
+      phase: 'diagnosing',
+      findings: [],
+      doing: 'Diagnosing: what is wrong, and since when?',
+      next: 'Propose what the evidence supports.',
+    });
+    const evidence = await steps.diagnose();
+    const remedy = steps.propose(evidence).find((one) => one !== undefined && !tried.has(canonical(one.action)));
+    await checkpoint(board);
+    if (policy.mode === 'observe')
+      return { outcome: 'handed-over', note: 'this service is only observed; the findings are here' };
+    if (remedy === undefined)
+      return tried.size === 0
+        ? {
+            outcome: 'handed-over',
+            note: 'nothing that Holdfast may do is supported by the evidence; everything gathered is here',
+          }
+        : { outcome: 'not-recovered', note: 'everything proposed was tried and undone; a person must go on' };
+    if (policy.mode === 'propose')
+      return {
+        outcome: 'handed-over',
+        note: `this service is in mode "propose"; it would have proposed: ${remedy.summary}`,
+      };
+    const end = await attempt(kit, remedy, steps.verify);
+    if ('result' in end) return end.result;
+    if (end.next === 'try-another') tried.add(canonical(remedy.action));
+  }
+  return { outcome: 'handed-over', note: `the world changed under ${ROUNDS} proposals in a row` };
+}
+
+async function attempt(kit: Kit, remedy: AnyRemedy, verify: () => Promise<Verdict>): Promise<Tried> {
+  const { story, board } = kit;
+  const decided = await kit.approvals.request(remedy);
+  if (decided.verdict !== 'approved') return { result: { outcome: decided.verdict, note: decided.note } };
+  await checkpoint(board);
+
+  const { action, id: key } = decided.approval.proposal;
+  const of = { service: action.service, environment: action.environment, key };
+  const fence = await grant(kit, { ...of, kind: action.kind, summary: remedy.summary });
+  if (typeof fence === 'string')
+    return { result: { outcome: 'handed-over', note: `approved, but not done: ${fence}` } };
+  let open = true;
+  const report = async (result: ChangeReport['result']): Promise<void> => {
+    if (!open) return;
+    open = false;
+    const running =
+      action.kind !== 'roll-back'
+        ? {}
+        : { running: result === 'verified' || result === 'unverified' ? action.to : action.from };
+    await reportChange({ ...of, ...running, result }).catch(() =>
+      story.tell('control', 'the safety authority could not be told; the grant ends by itself'),
+    );
+  };
+  try {
+    return await actAndVerify(kit, remedy, { ...decided.approval, fence } as Approval<never>, verify, report);
+  } finally {
+    await CancellationScope.nonCancellable(() => report('unverified')); // stopped or broken in between
+  }
+}
+
+async function actAndVerify(
+  kit: Kit,
+  remedy: AnyRemedy,
+  approval: Approval<never>,
+  verify: () => Promise<Verdict>,
+  report: (result: ChangeReport['result']) => Promise<void>,
+): Promise<Tried> {
+  const { story, board } = kit;
+  const { summary } = remedy;
+  story.set({
+    phase: 'mitigating',
+    doing: `Doing it: ${summary}.`,
+    next: 'Verify that it helps; undo it if it does not.',
+  });
+  story.tell('acting', summary, (approval as Approval).by.join(', '));
+  try {
+    const effect = await CancellationScope.nonCancellable(() => remedy.act(approval)); // a stop never leaves it half done
+    story.tell('acted', effect.summary);
+  } catch (error) {
+    const type = typeOf(error);
+    story.tell('act-failed', say(error));
+    if (type === 'StaleApproval') {
+      await report('failed');
+      return { next: 'ask-again' };
+    }
+    if (type === 'Fenced')
+      return { result: { outcome: 'handed-over', note: `a later change has acted meanwhile: ${say(error)}` } };
+    return await undo(kit, remedy, approval, () => report('failed'));
+  }
+
+  await checkpoint(board);
+  story.set({
+    phase: 'verifying',
+    doing: `Verifying that it helps: ${summary}.`,
+    next: 'Close when it holds; undo it if it does not.',
+  });
+  const verdict = await verify();
+  if (verdict === 'ok') {
+    story.tell('verified', `It holds: ${summary}`);
+    await report('verified');
+    return { result: { outcome: 'mitigated', note: summary } };
+  }
+  if (verdict === 'unknown')
+    return {
+      result: {
+        outcome: 'handed-over',
+        note: `done (${summary}), but whether it helped cannot be measured; it was left as it is`,
+      },
+    };
+  story.tell('not-helped', `It did not help: ${summary}`);
+  return await undo(kit, remedy, approval, () => report('undone'));
+}
+
+async function undo(
+  { story }: Kit,
+  remedy: AnyRemedy,
+  approval: Approval<never>,
+  report: () => Promise<void>,
+): Promise<Tried> {
+  story.set({ phase: 'undoing', doing: `Undoing: ${remedy.undo}.`, next: 'Diagnose again and propose what is left.' });
+  try {
+    const effect = await CancellationScope.nonCancellable(() => remedy.undoIt(approval));
+    story.tell('undone', effect.summary);
+  } catch (error) {
+    story.tell('undo-failed', say(error));
+    await report();
+    return { result: { outcome: 'handed-over', note: `the undo failed, look at once: ${say(error)}` } };
+  }
+  await report();
+  return { next: 'try-another' };
+}
+
+/** The fence of the grant, or the reason why there is none. While another change runs it asks again, for ten minutes. */
+async function grant(
+  { story, board }: Kit,
+  of: { service: string; environment: string; key: string; kind: AnyRemedy['action']['kind']; summary: string },
+): Promise<number | string> {
+  const { workflowId, runId } = story.status;
+  for (let tries = 1; ; tries += 1) {
+    const answer = await requestChange({ ...of, holder: `${workflowId}/${runId}` }).catch((error: unknown) =>
+      say(error),
+    );
+    if (typeof answer === 'string') return `the safety authority cannot be reached: ${answer}`;
+    if (answer.granted) return answer.fence;
+    if (tries === 1) story.tell('refused', `Not now: ${answer.reason}`, 'control');
+    if (answer.because !== 'busy' || tries >= BUSY_TRIES) return answer.reason;
+    await sleep('15 seconds');
+    await checkpoint(board);
+  }
+}

@@ -1,0 +1,42 @@
+import type { Action, Approval, Incident, Policy, Result, Verdict } from '../contracts/index.ts';
+import type { Draft } from './approval.ts';
+
+/** What a reading means: the verdict and one line for people. */
+export type Judgement = [verdict: Verdict, summary: string];
+
+/** A reading with its judgement; `value` is absent when it could not be read. */
+export interface Checked<T> {
+  verdict: Verdict;
+  summary: string;
+  value?: T;
+}
+
+/** An action, why it is proposed, and the two activities that do and undo it: their kinds must match, or it does not compile. */
+export interface Remedy<A extends Action = Action> extends Draft<A> {
+  act(approval: Approval<A>): Promise<{ changed: boolean; summary: string }>;
+  undoIt(approval: Approval<A>): Promise<{ changed: boolean; summary: string }>;
+}
+
+/** A remedy whose kind is forgotten after it was checked; made by `remedy()`. */
+export type AnyRemedy = Draft & Pick<Remedy<never>, 'act' | 'undoIt'>;
+
+export interface Run {
+  readonly incident: Incident;
+  readonly policy: Policy;
+  /** Read one thing and judge it; what cannot be read is `unknown`. The answer is shown and recorded at once. */
+  check<T>(name: string, read: () => Promise<T>, judge: (value: T) => Judgement): Promise<Checked<T>>;
+  /**
+   * Diagnose, then take the proposals in order: ask, act, verify, undo what did not help, next. A proposal that the world has
+   * overtaken is made again from a new diagnosis. Ends with the outcome.
+   */
+  mitigate<E>(steps: {
+    diagnose: () => Promise<E>;
+    propose: (evidence: E) => (AnyRemedy | undefined)[];
+    verify: () => Promise<Verdict>;
+  }): Promise<Result>;
+  /** Read until it has been good for `policy.measure.lasting`: `ok`; still bad after three times that: `bad`; not measurable: `unknown`. */
+  holds<T>(read: () => Promise<T>, judge: (value: T) => Judgement): Promise<Verdict>;
+}
+
+/** Check that action, mitigation and undo are of one kind. */
+export const remedy = <A extends Action>(of: Remedy<A>): AnyRemedy => of as unknown as AnyRemedy;

@@ -1,0 +1,98 @@
+import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import type { AlertBatch, Incident, Phase, Status } from '../contracts/index.ts';
+import { details } from './details.ts';
+
+const TIMELINE_LIMIT = 200;
+const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
+const SERVICE = keyword('HoldfastService');
+const ENVIRONMENT = keyword('HoldfastEnvironment');
+const SEVERITY = keyword('HoldfastSeverity');
+const PHASE = keyword('HoldfastPhase');
+const WAITING_FOR = defineSearchAttributeKey('HoldfastWaitingFor', SearchAttributeType.KEYWORD_LIST);
+
+export interface Story {
+  readonly status: Readonly<Status>;
+  /** Add a line to the timeline. */
+  tell(kind: string, what: string, who?: string): void;
+  /** Change what is shown; a new phase goes into the search attributes and asks for a record. */
+  set(change: Partial<Status>): void;
+  count(batch: AlertBatch): void;
+  /** The revision that the record should hold by now. */
+  wanted(): number;
+}
+
+/** What a run tells about itself: status, timeline, current details, search attributes. One per workflow run. */
+export function createStory(of: { runbook: string; title: string; incident: Incident }): Story {
+  const { workflowId, runId } = workflowInfo();
+  const seen = new Set<string>();
+  let wanted = 0;
+  const status: Status = {
+    workflowId,
+    runId,
+    ...of,
+    phase: 'diagnosing',
+    paused: false,
+    doing: 'Opening the incident.',
+    next: 'Diagnose.',
+    howToStop: 'send the signal `pause`, `stop` or `takeOver` with {"by":"your-name"}; `resume` goes on after a pause',
+    waitingFor: [],
+    alerts: { distinct: 0, deliveries: 0, resolved: false },
+    findings: [],
+    timeline: [],
+    revision: 0,
+  };
+  const changed = (): void => {
+    status.revision += 1;
+    setCurrentDetails(details(status));
+  };
+  const story: Story = {
+    status,
+    tell(kind, what, who) {
+      status.timeline.push({
+        at: new Date().toISOString(),
+        kind,
+        what: what.slice(0, 600),
+        ...(who === undefined ? {} : { who }),
+      });
+      if (status.timeline.length > TIMELINE_LIMIT) status.timeline.splice(TIMELINE_LIMIT / 2, 1);
+      changed();
+    },
+    set(change) {
+      const before = { phase: status.phase, waitingFor: status.waitingFor };
+      Object.assign(status, change);
+      changed();
+      if (before.phase === status.phase && before.waitingFor === status.waitingFor) return;
+      wanted = status.revision;
+      upsertSearchAttributes([
+        { key: PHASE, value: status.phase },
+        { key: WAITING_FOR, value: status.waitingFor.length === 0 ? null : status.waitingFor },
+      ]);
+    },
+    count(batch) {
+      if (seen.has(batch.batchId)) return;
+      seen.add(batch.batchId);
+      const { alerts } = status;
+      status.alerts =
+        batch.status === 'resolved'
+          ? { ...alerts, resolved: true }
+          : {
+              distinct: alerts.distinct + batch.distinct,
+              deliveries: alerts.deliveries + batch.deliveries,
+              resolved: false,
+            };
+      const sample = batch.samples[0];
+      const text = `${batch.deliveries} ${batch.status} alert ${batch.deliveries === 1 ? 'delivery' : 'deliveries'}, ${batch.distinct} new`;
+      story.tell('alert', sample === undefined ? text : `${text}: ${sample.name}: ${sample.summary}`, sample?.source);
+    },
+    wanted: () => wanted,
+  };
+  upsertSearchAttributes([
+    { key: SERVICE, value: of.incident.service },
+    { key: ENVIRONMENT, value: of.incident.environment },
+    { key: SEVERITY, value: of.incident.severity },
+    { key: PHASE, value: status.phase },
+  ]);
+  story.tell('opened', `Incident opened: ${of.incident.summary}`, of.incident.openedBy);
+  return story;
+}

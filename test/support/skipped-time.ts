@@ -1,0 +1,122 @@
+import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { Worker } from '@temporalio/worker';
+import { createSimulator, simulatedPolicy, type Simulator } from '../../activities/simulator.ts';
+import type { Answer, Incident, Policy, Result, SignedDecision, Status } from '../../src/contracts/index.ts';
+import type { Ports } from '../../src/contracts/ports.ts';
+import { signedBytes } from '../../src/runbook/decisions.ts';
+import { temporalTestServer } from '../../src/embedded/temporal.ts';
+import { workflowBundle } from '../../workers/bundle.ts';
+
+const keys = generateKeyPairSync('ed25519');
+const publicKey = keys.publicKey.export({ type: 'spki', format: 'der' }).subarray(-32).toString('hex');
+
+/** The simulator's policy with the test's own decision key. */
+export const policyOf = (change: Partial<Policy> = {}): Policy => ({
+  ...simulatedPolicy,
+  decisionKeys: { test: publicKey },
+  ...change,
+});
+
+export const incident = (change: Partial<Incident> = {}): Incident => ({
+  service: 'shop',
+  environment: 'production',
+  severity: 'critical',
+  summary: '20 % of the requests fail',
+  openedAt: new Date(0).toISOString(),
+  openedBy: 'alert:test',
+  ...change,
+});
+
+export function signedDecision(
+  status: Status,
+  person: string,
+  verdict: Answer,
+  key = createPrivateKey(keys.privateKey.export({ type: 'pkcs8', format: 'pem' })),
+): SignedDecision {
+  const decision = {
+    workflowId: status.workflowId,
+    runId: status.runId,
+    digest: status.proposal?.digest ?? '0'.repeat(64),
+    verdict,
+    person,
+    via: 'cli' as const,
+    expiresAt: new Date(Date.parse(status.proposal?.expiresAt ?? '2100-01-01T00:00:00Z')).toISOString(),
+    keyId: 'test',
+  };
+  return { ...decision, signature: sign(null, signedBytes(decision), key).toString('hex') };
+}
+
+export interface SkippedRun extends Simulator {
+  handle: WorkflowHandleWithFirstExecutionRunId;
+  status(): Promise<Status>;
+  /** Wait (in test time) until the run is in this state. */
+  until(condition: (status: Status) => boolean): Promise<Status>;
+  decide(verdict: Answer, person: string): Promise<unknown>;
+  result(): Promise<Result>;
+}
+
+export interface SkippedTime {
+  env: TestWorkflowEnvironment;
+  start(type: string, input: object, overrides?: Partial<Ports>): Promise<SkippedRun>;
+  close(): Promise<void>;
+}
+
+/** A time-skipping server; each run has a task queue, a worker and a simulated world of its own. */
+export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> {
+  const env = await TestWorkflowEnvironment.createTimeSkipping({
+    server: { executable: { type: 'existing-path', path: await temporalTestServer() } },
+  });
+  const { interceptors: _interceptors, ...bundle } = await workflowBundle(stateDir);
+  const closing: (() => Promise<void>)[] = [];
+  let number = 0;
+  return {
+    env,
+    async start(type, input, overrides = {}) {
+      number += 1;
+      const simulator = createSimulator({ policy: async () => policyOf(), ...overrides });
+      const taskQueue = `test-${number}`;
+      const worker = await Worker.create({
+        connection: env.nativeConnection,
+        taskQueue,
+        workflowBundle: bundle,
+        activities: simulator.ports,
+        sinks: { failures: { workflowFailed: { fn: () => undefined } } },
+      });
+      const running = worker.run();
+      closing.push(async () => {
+        worker.shutdown();
+        await running;
+      });
+      const handle = await env.client.workflow.start(type, {
+        workflowId: `${type}-${number}`,
+        taskQueue,
+        args: [input],
+      });
+      const status = () => handle.query<Status>('status');
+      const until = async (condition: (status: Status) => boolean): Promise<Status> => {
+        for (;;) {
+          const now = await status();
+          if (condition(now)) return now;
+          await env.sleep('1 second');
+        }
+      };
+      return {
+        ...simulator,
+        handle,
+        status,
+        until,
+        async decide(verdict, person) {
+          const waiting = await until(({ phase }) => phase === 'waiting');
+          return await handle.executeUpdate('decide', { args: [signedDecision(waiting, person, verdict)] });
+        },
+        result: () => handle.result() as Promise<Result>,
+      };
+    },
+    async close() {
+      await Promise.all(closing.map((end) => end()));
+      await env.teardown();
+    },
+  };
+}

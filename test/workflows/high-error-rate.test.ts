@@ -1,0 +1,394 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { simulatedCode } from '../../activities/simulator.ts';
+import { failure } from '../../src/errors.ts';
+import { incident, policyOf, signedDecision, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
+
+let time: SkippedTime;
+beforeAll(async () => {
+  time = await skippedTime();
+});
+afterAll(() => time.close());
+
+const kinds = (timeline: { kind: string }[]): string[] => timeline.map(({ kind }) => kind);
+const noNewError = { errorPatterns: async () => [] };
+
+describe('the high error rate runbook', () => {
+  it('mitigates: rolls the new release back after an approval and verifies', async () => {
+    const run = await time.start('highErrorRate', incident());
+    await run.decide('approved', 'responder');
+    expect(await run.result()).toEqual({ outcome: 'mitigated', note: 'Roll shop back from v2 to v1' });
+    expect(run.world.running).toBe('v1');
+    expect(run.calls.filter((call) => call === 'rollBack')).toHaveLength(1);
+    expect(run.calls).not.toContain('undoRollBack');
+    const { timeline, decision } = await run.status();
+    expect(decision).toMatchObject({ verdict: 'approved', by: ['responder'], via: 'cli' });
+    expect(kinds(timeline)).toEqual(
+      expect.arrayContaining([
+        'opened',
+        'checked',
+        'proposed',
+        'paged',
+        'approved',
+        'acting',
+        'acted',
+        'verified',
+        'closed',
+      ]),
+    );
+  });
+
+  it('covers every line of the diagnosis', async () => {
+    const run = await time.start('highErrorRate', incident());
+    const { findings } = await run.until(({ phase }) => phase === 'waiting');
+    expect(findings.map(({ check }) => check).sort()).toEqual([
+      'API response times',
+      'Supabase connectivity',
+      'affected users',
+      'application health',
+      'correlated releases and flags',
+      'error patterns',
+      'error ratio',
+      'feature flags',
+      'load',
+      'recent deployments',
+      'stack traces',
+    ]);
+    await run.handle.signal('stop', { by: 'test' });
+    await run.result();
+  });
+
+  it('changes nothing when a person declines', async () => {
+    const run = await time.start('highErrorRate', incident());
+    await run.decide('declined', 'responder');
+    expect(await run.result()).toMatchObject({ outcome: 'declined' });
+    expect(run.world.running).toBe('v2');
+  });
+
+  it('climbs the whole ladder and ends unanswered, with nothing changed', async () => {
+    const run = await time.start('highErrorRate', incident());
+    expect(await run.result()).toMatchObject({ outcome: 'unanswered' });
+    expect(run.pages.filter(({ asks }) => asks).map(({ person }) => person)).toEqual(['responder', 'lead', 'cto']);
+    expect(run.world.running).toBe('v2');
+  });
+
+  it('pages nobody further once the alert has resolved', async () => {
+    const run = await time.start('highErrorRate', incident());
+    await run.until(({ phase }) => phase === 'waiting');
+    await run.handle.signal('addAlerts', { batchId: 'b', distinct: 0, deliveries: 1, status: 'resolved', samples: [] });
+    expect(await run.result()).toMatchObject({ outcome: 'resolved' });
+    expect(run.pages.map(({ person }) => person)).toEqual(['responder']);
+  });
+
+  it('undoes what did not help, then proposes the next thing, then hands over', async () => {
+    const flags = [{ flag: 'express-checkout', value: 'on', share: 1 }];
+    const run = await time.start('highErrorRate', incident(), {
+      errorRatio: async () => ({ ratio: 0.2, requests: 1000, windowSeconds: 300 }),
+      errorCorrelations: async () => ({ events: 40, releases: [], flags }),
+    });
+    await run.decide('approved', 'responder');
+    await run.until(({ proposal, phase }) => phase === 'waiting' && proposal?.action.kind === 'switch-off-flag');
+    await run.decide('approved', 'lead');
+    expect(await run.result()).toMatchObject({ outcome: 'not-recovered' });
+    expect(
+      run.calls.filter((call) => ['rollBack', 'undoRollBack', 'switchOff', 'undoSwitchOff'].includes(call)),
+    ).toEqual(['rollBack', 'undoRollBack', 'switchOff', 'undoSwitchOff']);
+    expect(run.world).toMatchObject({ running: 'v2', flag: 'on' });
+  });
+
+  it('hands over, and leaves the rollback, when it cannot measure whether it helped', async () => {
+    const run = await time.start('highErrorRate', incident(), {
+      errorRatio: async () => {
+        throw failure('Unavailable', 'metrics are away');
+      },
+    });
+    await run.decide('approved', 'responder');
+    expect(await run.result()).toMatchObject({ outcome: 'handed-over' });
+    expect(run.world.running).toBe('v1');
+    expect(run.calls).not.toContain('undoRollBack');
+  });
+
+  it('goes on when every diagnostic source is down, and says which are unknown', async () => {
+    const down = async (): Promise<never> => {
+      throw failure('Unavailable', 'down');
+    };
+    const run = await time.start('highErrorRate', incident(), {
+      errorPatterns: down,
+      affectedUsers: down,
+      supabaseHealth: down,
+      errorRatio: down,
+      recentReleases: down,
+    });
+    expect(await run.result()).toMatchObject({ outcome: 'handed-over' });
+    const { findings } = await run.status();
+    expect(
+      findings
+        .filter(({ verdict }) => verdict === 'unknown')
+        .map(({ check }) => check)
+        .sort(),
+    ).toEqual(['Supabase connectivity', 'affected users', 'error patterns', 'error ratio', 'recent deployments']);
+    expect(run.pages).toEqual([{ person: 'responder', level: 'development-team', asks: false }]);
+  });
+
+  it('switches the correlated flag off when no error is new in the release', async () => {
+    const run = await time.start('highErrorRate', incident(), {
+      errorPatterns: async () => [
+        {
+          id: '1',
+          title: 'old',
+          count: 3,
+          firstSeen: new Date(0).toISOString(),
+          lastSeen: new Date(0).toISOString(),
+          newInRelease: false,
+        },
+      ],
+      errorCorrelations: async () => ({
+        events: 40,
+        releases: [],
+        flags: [{ flag: 'express-checkout', value: 'true', share: 0.97 }],
+      }),
+    });
+    await run.decide('approved', 'responder');
+    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+    expect(run.world).toMatchObject({ running: 'v2', flag: 'off' });
+  });
+
+  it('scales out under saturation without a new error', async () => {
+    const run = await time.start('highErrorRate', incident(), {
+      ...noNewError,
+      saturation: async () => ({ busiest: 0.97, instances: 2 }),
+      errorRatio: async () => ({ ratio: 0, requests: 1000, windowSeconds: 300 }),
+    });
+    await run.decide('approved', 'responder');
+    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+    expect(run.world.instances).toBe(4);
+  });
+
+  it('hands over with everything gathered when nothing is supported by the evidence', async () => {
+    const run = await time.start('highErrorRate', incident(), noNewError);
+    expect(await run.result()).toMatchObject({ outcome: 'handed-over' });
+    expect(run.calls).not.toContain('rollBack');
+  });
+
+  it('refuses a stale approval when the world has changed, and proposes again', async () => {
+    const run = await time.start('highErrorRate', incident());
+    await run.until(({ phase }) => phase === 'waiting');
+    Object.assign(run.world, { running: 'v3', previous: 'v2' });
+    await run.decide('approved', 'responder');
+    const again = await run.until(({ timeline }) => kinds(timeline).includes('act-failed'));
+    expect(again.timeline.some(({ kind, what }) => kind === 'act-failed' && what.includes('v3 runs, not v2'))).toBe(
+      true,
+    );
+    expect(await run.result()).toMatchObject({ outcome: 'handed-over' }); // nothing is new in v3
+    expect(run.world.running).toBe('v3');
+  });
+
+  it('stops at once while it waits, and changes nothing', async () => {
+    const run = await time.start('highErrorRate', incident());
+    await run.until(({ phase }) => phase === 'waiting');
+    await run.handle.signal('stop', { by: 'responder', text: 'I know this one' });
+    expect(await run.result()).toEqual({ outcome: 'stopped', note: 'stopped by responder: I know this one' });
+    expect(run.world.running).toBe('v2');
+  });
+
+  it('lets a person take over', async () => {
+    const run = await time.start('highErrorRate', incident());
+    await run.until(({ phase }) => phase === 'waiting');
+    await run.handle.signal('takeOver', { by: 'lead' });
+    expect(await run.result()).toMatchObject({ outcome: 'taken-over' });
+  });
+
+  it('begins nothing while paused, and goes on when resumed', async () => {
+    const run = await time.start('highErrorRate', incident());
+    await run.until(({ phase }) => phase === 'waiting');
+    await run.handle.signal('pause', { by: 'lead' });
+    await run.decide('approved', 'responder');
+    await time.env.sleep('1 hour');
+    expect(run.calls).not.toContain('rollBack');
+    expect(await run.status()).toMatchObject({ paused: true });
+    await run.handle.signal('resume', { by: 'lead' });
+    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+  });
+
+  it.each([
+    ['kill-switch', 'the kill switch is on'],
+    ['cool-down', 'done moments ago'],
+  ] as const)('does not act against the %s: it hands over with the reason', async (because, reason) => {
+    const run = await time.start('highErrorRate', incident(), {
+      requestChange: async () => ({ granted: false, because, reason }),
+    });
+    await run.decide('approved', 'responder');
+    expect(await run.result()).toEqual({ outcome: 'handed-over', note: `approved, but not done: ${reason}` });
+    expect(run.calls).not.toContain('rollBack');
+  });
+
+  it('waits for another change to end before it acts', async () => {
+    let asked = 0;
+    const run = await time.start('highErrorRate', incident(), {
+      requestChange: async () =>
+        (asked += 1) < 4
+          ? { granted: false, because: 'busy', reason: 'another change runs' }
+          : { granted: true, fence: 7 },
+    });
+    await run.decide('approved', 'responder');
+    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+    expect(asked).toBe(4);
+  });
+
+  it.each(['observe', 'propose'] as const)('never acts in mode %s', async (mode) => {
+    const run = await time.start('highErrorRate', incident(), { policy: async () => policyOf({ mode }) });
+    expect(await run.result()).toMatchObject({ outcome: 'handed-over' });
+    expect(run.calls).not.toContain('requestChange');
+  });
+});
+
+describe('approval', () => {
+  it('takes a one-time code from the Temporal UI', async () => {
+    const run = await time.start('highErrorRate', incident());
+    await run.until(({ phase }) => phase === 'waiting');
+    await run.handle.signal('approve', { by: 'responder', code: simulatedCode('responder') });
+    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+    expect((await run.status()).decision).toMatchObject({ by: ['responder'], via: 'temporal-ui' });
+  });
+
+  it("records a wrong code, another person's code, a name without a code and an unknown name, and changes nothing", async () => {
+    const run = await time.start('highErrorRate', incident());
+    await run.until(({ phase }) => phase === 'waiting');
+    for (const input of [
+      { by: 'responder', code: 'WRONG-ONE' },
+      { by: 'responder', code: simulatedCode('lead') },
+      { by: 'responder' },
+      { by: 'stranger', code: simulatedCode('stranger') },
+      { by: 'visitor', code: simulatedCode('visitor') },
+      'yes',
+    ])
+      await run.handle.signal('approve', input);
+    const { timeline, phase } = await run.until(
+      ({ timeline: lines }) => kinds(lines).filter((kind) => kind === 'refused').length === 6,
+    );
+    expect(phase).toBe('waiting');
+    expect(timeline.filter(({ kind }) => kind === 'refused').map(({ what }) => what)).toEqual(
+      expect.arrayContaining([
+        expect.stringContaining('not one for responder'),
+        expect.stringContaining('not a person'),
+        expect.stringContaining('lacks the role'),
+      ]),
+    );
+    await run.handle.signal('stop', { by: 'test' });
+    expect(await run.result()).toMatchObject({ outcome: 'stopped' });
+    expect(run.calls).not.toContain('rollBack');
+  });
+
+  it('locks a person for the proposal after five wrong codes', async () => {
+    const run = await time.start('highErrorRate', incident());
+    await run.until(({ phase }) => phase === 'waiting');
+    for (let i = 0; i < 5; i += 1) await run.handle.signal('approve', { by: 'responder', code: `WRONG-${i}` });
+    await run.handle.signal('approve', { by: 'responder', code: simulatedCode('responder') });
+    const { timeline } = await run.until(
+      ({ timeline: lines }) => kinds(lines).filter((kind) => kind === 'refused').length === 6,
+    );
+    expect(timeline.some(({ what }) => what.includes('locked'))).toBe(true);
+    await run.decide('approved', 'lead');
+    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+  });
+
+  it('counts a code once where two people are needed', async () => {
+    const policy = policyOf();
+    const run = await time.start('highErrorRate', incident(), {
+      policy: async () => ({
+        ...policy,
+        approval: { ...policy.approval, medium: { roles: ['approver'], quorum: 2, byPolicy: false } },
+      }),
+    });
+    await run.until(({ phase }) => phase === 'waiting');
+    await run.handle.signal('approve', { by: 'responder', code: simulatedCode('responder') });
+    await run.handle.signal('approve', { by: 'responder', code: simulatedCode('responder') });
+    const { phase } = await run.until(({ timeline }) => timeline.some(({ what }) => what.includes('counted already')));
+    expect(phase).toBe('waiting');
+    await run.decide('approved', 'lead');
+    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+    expect((await run.status()).decision?.by).toEqual(['responder', 'lead']);
+  });
+
+  it('rejects a forged signature, a decision for another digest and a person without the role', async () => {
+    const run = await time.start('highErrorRate', incident());
+    const waiting = await run.until(({ phase }) => phase === 'waiting');
+    const update = (decision: object) => run.handle.executeUpdate('decide', { args: [decision] });
+    const cause = (message: string) =>
+      expect.objectContaining({ cause: expect.objectContaining({ message: expect.stringContaining(message) }) });
+    await expect(
+      update(signedDecision(waiting, 'responder', 'approved', generateKeyPairSync('ed25519').privateKey)),
+    ).rejects.toEqual(cause('signature is wrong'));
+    await expect(update({ ...signedDecision(waiting, 'responder', 'approved'), person: 'lead' })).rejects.toEqual(
+      cause('signature is wrong'),
+    );
+    await expect(
+      update(
+        signedDecision(
+          { ...waiting, proposal: { ...waiting.proposal!, digest: 'f'.repeat(64) } },
+          'responder',
+          'approved',
+        ),
+      ),
+    ).rejects.toEqual(cause('another proposal'));
+    await expect(update(signedDecision(waiting, 'visitor', 'approved'))).rejects.toEqual(cause('lacks the role'));
+    expect((await run.status()).phase).toBe('waiting');
+    await run.handle.signal('stop', {});
+    await run.result();
+  });
+
+  it('holds the ladder for one more wait when somebody acknowledges', async () => {
+    const run = await time.start('highErrorRate', incident());
+    await run.until(({ phase }) => phase === 'waiting');
+    await run.handle.signal('acknowledge', { by: 'responder' });
+    await time.env.sleep('7 minutes');
+    expect(run.pages.map(({ person }) => person)).toEqual(['responder']);
+    expect(await run.result()).toMatchObject({ outcome: 'unanswered' });
+    expect(run.pages.filter(({ asks }) => asks).map(({ person }) => person)).toEqual(['responder', 'lead', 'cto']);
+  });
+});
+
+describe('alerts and the record', () => {
+  it('counts a batch once, however often it is delivered', async () => {
+    const run = await time.start('highErrorRate', incident());
+    const batch = { batchId: 'same', distinct: 3, deliveries: 40, status: 'firing', samples: [] };
+    await run.handle.signal('addAlerts', batch);
+    await run.handle.signal('addAlerts', batch);
+    const { alerts } = await run.until((status) => status.alerts.deliveries > 0);
+    expect(alerts).toEqual({ distinct: 3, deliveries: 40, resolved: false });
+    await run.handle.signal('stop', {});
+    await run.result();
+  });
+
+  it('never waits for the record: mitigates while it is away, and leaves the last word to be written later', async () => {
+    let away = true;
+    const run = await time.start('highErrorRate', incident(), {
+      record: async (status) => {
+        if (away) throw failure('Unavailable', 'Supabase is away');
+        run.records.push(status);
+      },
+    });
+    await run.decide('approved', 'responder');
+    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+    expect(run.records).toHaveLength(0);
+    away = false;
+    await time.env.client.workflow
+      .getHandle(`record.${run.handle.workflowId}.${run.handle.firstExecutionRunId}`)
+      .result();
+    expect(run.records.at(-1)).toMatchObject({ outcome: 'mitigated', phase: 'closed' });
+  });
+
+  it('acts by policy where the configuration allows low risk, and says so', async () => {
+    const policy = policyOf();
+    const run = await time.start('highErrorRate', incident(), {
+      ...noNewError,
+      policy: async () => ({
+        ...policy,
+        approval: { ...policy.approval, low: { roles: ['approver'], quorum: 1, byPolicy: true } },
+      }),
+      saturation: async () => ({ busiest: 0.97, instances: 2 }),
+      errorRatio: async () => ({ ratio: 0, requests: 1000, windowSeconds: 300 }),
+    });
+    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+    expect((await run.status()).decision).toMatchObject({ by: ['policy:low-risk'], via: 'policy' });
+  });
+});

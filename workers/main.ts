@@ -1,0 +1,65 @@
+/** The worker: configuration → activities → Temporal. `npm run worker -- [--task-queue <name>]`. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Client } from '@temporalio/client';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { loadConfig, loadSettings } from '../src/config.ts';
+import { composeActivities } from './activities.ts';
+import { workflowBundle } from './bundle.ts';
+import { startMonitors } from './monitors.ts';
+import { failureSinks, reportActivityFailures, startSentry } from './sentry.ts';
+
+const RECONNECT_MS = 2000;
+const config = loadConfig();
+const settings = await loadSettings(config);
+const { values } = parseArgs({ options: { 'task-queue': { type: 'string', default: config.HOLDFAST_TASK_QUEUE } } });
+startSentry(config.SENTRY_DSN, 'holdfast');
+const { activities, registered, absent, missing } = composeActivities(config, settings);
+console.log(`providers: ${registered.join(', ')}`);
+for (const [provider, variables] of Object.entries(absent))
+  console.log(`not registered: ${provider} (set ${variables})`);
+if (missing.length > 0) console.log(`without a provider, their checks will be unknown: ${missing.join(', ')}`);
+const { interceptors, ...bundle } = await workflowBundle(config.HOLDFAST_STATE_DIR);
+Runtime.install({
+  shutdownSignals: ['SIGINT', 'SIGTERM'],
+  telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
+});
+
+let stopping = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (stopping = true));
+for (;;) {
+  try {
+    const connection = await NativeConnection.connect({ address: config.TEMPORAL_ADDRESS });
+    try {
+      const worker = await Worker.create({
+        connection,
+        namespace: config.TEMPORAL_NAMESPACE,
+        taskQueue: values['task-queue'],
+        workflowBundle: bundle,
+        activities,
+        sinks: failureSinks,
+        interceptors: { activity: [reportActivityFailures], workflowModules: interceptors },
+        maxCachedWorkflows: 300,
+        stickyQueueScheduleToStartTimeout: '3 seconds',
+        shutdownGraceTime: '5 seconds',
+        shutdownForceTime: '15 seconds',
+      });
+      const running = worker.run();
+      await startMonitors(
+        new Client({ connection, namespace: config.TEMPORAL_NAMESPACE }),
+        config.HOLDFAST_TASK_QUEUE,
+        settings,
+      );
+      console.log(`worker ready on task queue ${values['task-queue']}`);
+      await running;
+    } finally {
+      await connection.close();
+    }
+  } catch (error) {
+    console.error(`worker: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (stopping) break;
+  console.error(`worker: Temporal at ${config.TEMPORAL_ADDRESS} is away, again in ${RECONNECT_MS / 1000} s`);
+  await sleep(RECONNECT_MS);
+}
+process.exit(0);

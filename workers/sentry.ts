@@ -1,0 +1,66 @@
+import * as Sentry from '@sentry/node';
+import { ApplicationFailure } from '@temporalio/common';
+import { isCancellation } from '@temporalio/workflow';
+import type { ActivityInterceptorsFactory, InjectedSinks } from '@temporalio/worker';
+import type { FailureSinks } from './workflow-interceptors.ts';
+
+const SECRET =
+  /(bearer\s+|token["'=:\s]+|secret["'=:\s]+|password["'=:\s]+|postgres(?:ql)?:\/\/[^:\s]+:|sb_secret_|whsec_)[^\s"',@]+/gi;
+
+/** Take secrets out of text that leaves the house. */
+export const scrub = (text: string): string => text.replaceAll(SECRET, '$1[removed]');
+
+/** Send Holdfast's own errors to Sentry, scrubbed; does nothing without a DSN. */
+export function startSentry(dsn: string | undefined, release: string): void {
+  if (dsn === undefined) return;
+  Sentry.init({
+    dsn,
+    release,
+    tracesSampleRate: 0,
+    beforeSend(event) {
+      for (const exception of event.exception?.values ?? [])
+        if (exception.value !== undefined) exception.value = scrub(exception.value);
+      if (event.message !== undefined) event.message = scrub(event.message);
+      delete event.request;
+      delete event.server_name;
+      return event;
+    },
+    beforeBreadcrumb: () => null,
+  });
+}
+
+const capture = (error: Error, tags: Record<string, string>): void =>
+  void Sentry.withScope((scope) => {
+    scope.setTags(tags);
+    Sentry.captureException(error);
+  });
+
+/** Reports an activity's failure at its last word: a bug or a permanent failure at once, a transient one from its fifth attempt. */
+export const reportActivityFailures: ActivityInterceptorsFactory = ({ info }) => ({
+  inbound: {
+    async execute(input, next) {
+      try {
+        return await next(input);
+      } catch (error) {
+        const expected = error instanceof ApplicationFailure && error.nonRetryable !== true && info.attempt < 5;
+        if (error instanceof Error && !isCancellation(error) && !expected)
+          capture(error, {
+            incident: info.workflowExecution?.workflowId ?? 'none',
+            activity: info.activityType,
+            attempt: String(info.attempt),
+          });
+        throw error;
+      }
+    },
+  },
+});
+
+export const failureSinks: InjectedSinks<FailureSinks> = {
+  failures: {
+    workflowFailed: {
+      fn: (_info, { workflowId, type, message }) =>
+        capture(new Error(`${type} failed: ${message}`), { incident: workflowId, workflow: type }),
+      callDuringReplay: false,
+    },
+  },
+};

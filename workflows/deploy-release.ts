@@ -1,0 +1,47 @@
+/**
+ * Procedure: deploy one release to one environment and see that it serves.
+ * Granted by `serviceControl`; the provider moves traffic only to healthy instances. The release is `running` in the ledger at
+ * once, `verified good` only when its health holds.
+ */
+import { CancellationScope, proxyActivities, proxyLocalActivities, sleep } from '@temporalio/workflow';
+import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import type { Scope } from '../src/contracts/index.ts';
+import type { ChangeControl, Deployments, Health } from '../src/contracts/ports.ts';
+import { delivery, diagnostic, mitigation } from '../src/runbook/index.ts';
+
+const BUSY_TRIES = 20;
+const { release } = proxyActivities<Deployments>(mitigation);
+const { requestChange, reportChange } = proxyActivities<ChangeControl>(delivery);
+const { httpHealth } = proxyLocalActivities<Health>(diagnostic);
+
+export interface Deployment extends Scope {
+  ref: string;
+}
+
+export async function deployRelease({
+  service,
+  environment,
+  ref,
+}: Deployment): Promise<{ running: string; summary: string }> {
+  const { workflowId, runId } = workflowInfo();
+  const holder = `${workflowId}/${runId}`;
+  const of = { service, environment, key: `${holder}:deploy` };
+
+  let grant = await requestChange({ ...of, holder, kind: 'deploy', summary: `deploy ${ref}` });
+  for (let tries = 1; !grant.granted && grant.because === 'busy' && tries < BUSY_TRIES; tries += 1) {
+    await sleep('15 seconds');
+    grant = await requestChange({ ...of, holder, kind: 'deploy', summary: `deploy ${ref}` });
+  }
+  if (!grant.granted) throw ApplicationFailure.nonRetryable(`not deployed: ${grant.reason}`, 'Refused');
+  const { fence } = grant;
+
+  try {
+    const { summary } = await CancellationScope.nonCancellable(() => release({ ...of, ref, fence }));
+    const health = await httpHealth({ service, environment });
+    await reportChange({ ...of, running: ref, result: health.failed === 0 ? 'verified' : 'unverified' });
+    return { running: ref, summary };
+  } catch (error) {
+    await CancellationScope.nonCancellable(() => reportChange({ ...of, result: 'failed' }));
+    throw error;
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Runbook: high error rate.
+ * Trigger   alert `HighErrorRate`: share of failed requests (ratio, 0..1) over the alert threshold (5 % by default).
+ * Diagnose  error tracker: patterns, affected users, stack traces, correlated releases and flags.
+ *           Application: Supabase, response times, recent deployments, load.
+ * Mitigate  errors new in the running release: roll it back. Errors that correlate with a flag: switch it off.
+ *           Saturation and no new error: scale out. Otherwise hand over with everything gathered.
+ * Verify    the error ratio stays under the objective (1 %) for as long as the configuration says; if not, undo.
+ * Source    The user's operational runbook; Google SRE Workbook, chapter 5, "Alerting on SLOs".
+ */
+import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { DatabaseHealth, Deployments, ErrorTracker, Flags, Health, Metrics } from '../src/contracts/ports.ts';
+import * as kit from '../src/runbook/index.ts';
+
+const tracker = proxyLocalActivities<ErrorTracker>(kit.diagnostic);
+const app = proxyLocalActivities<Deployments & DatabaseHealth & Health & Metrics & Flags>(kit.diagnostic);
+const { rollBack, undoRollBack, scale, undoScale, switchOff, undoSwitchOff } = proxyActivities<Deployments & Flags>(
+  kit.mitigation,
+);
+
+export const highErrorRate = kit.defineRunbook(
+  { title: 'High error rate', alerts: ['HighErrorRate'] },
+  async function highErrorRate(run) {
+    const { service, environment } = run.incident;
+    const scope = { service, environment };
+    const window = { ...scope, windowSeconds: run.policy.measure.windowSeconds };
+
+    const diagnose = async () => {
+      const releases = await run.check(
+        'recent deployments',
+        () => app.recentReleases(scope),
+        kit.judgeReleases(Date.now()),
+      );
+      const release = releases.value?.running?.version;
+      const inRelease = release === undefined ? window : { ...window, release };
+      const [patterns, , , correlations, , , , , load, flags] = await Promise.all([
+        run.check('error patterns', () => tracker.errorPatterns(inRelease), kit.judgePatterns),
+        run.check('affected users', () => tracker.affectedUsers(window), kit.judgeUsers),
+        run.check('stack traces', () => tracker.topStackTrace(window), kit.judgeTrace),
+        run.check('correlated releases and flags', () => tracker.errorCorrelations(window), kit.judgeCorrelations),
+        run.check('Supabase connectivity', () => app.supabaseHealth(scope), kit.judgeSupabase),
+        run.check('application health', () => app.httpHealth(scope), kit.judgeHealth(run.policy.alertAt.p95Ms)),
+        run.check('API response times', () => app.responseTimes(window), kit.judgeResponseTimes(run.policy)),
+        run.check('error ratio', () => app.errorRatio(window), kit.judgeErrorRatio(run.policy)),
+        run.check('load', () => app.saturation(window), kit.judgeSaturation),
+        run.check('feature flags', () => app.flagStates(scope), kit.judgeFlags),
+      ]);
+      return {
+        releases: releases.value,
+        patterns: patterns.value,
+        correlations: correlations.value,
+        load,
+        flags: flags.value,
+      };
+    };
+
+    const propose = ({ releases, patterns, correlations, load, flags }: Awaited<ReturnType<typeof diagnose>>) => {
+      const { running, previous, maxInstances = 1 } = releases ?? {};
+      const fresh = (patterns ?? []).filter((pattern) => pattern.newInRelease);
+      const suspect = correlations?.flags.find(
+        ({ flag, share, value }) =>
+          share >= kit.CORRELATED && isOn(value) && flags?.some((one) => one.flag === flag && one.enabled),
+      );
+      const flag = flags?.find((one) => one.flag === suspect?.flag);
+      return [
+        fresh.length > 0 && running && previous
+          ? kit.remedy({
+              summary: `Roll ${service} back from ${running.version} to ${previous.version}`,
+              why: [
+                ...fresh.map((pattern) => `new in ${running.version}: ${pattern.count} × ${pattern.title}`),
+                `${running.version} is live since ${running.deployedAt}`,
+              ].slice(-20),
+              undo: `return the traffic to ${running.version}`,
+              risk: 'medium',
+              action: { kind: 'roll-back', ...scope, from: running.version, to: previous.version },
+              act: rollBack,
+              undoIt: undoRollBack,
+            })
+          : undefined,
+        suspect && flag
+          ? kit.remedy({
+              summary: `Switch off the flag ${flag.flag}`,
+              why: [`${Math.round(suspect.share * 100)} % of the failing events carry ${flag.flag}=${suspect.value}`],
+              undo: `set ${flag.flag} to ${flag.variant} again`,
+              risk: 'low',
+              action: { kind: 'switch-off-flag', ...scope, flag: flag.flag, from: flag.variant, to: flag.off },
+              act: switchOff,
+              undoIt: undoSwitchOff,
+            })
+          : undefined,
+        fresh.length === 0 && patterns && load.verdict === 'bad' && running && running.instances < maxInstances
+          ? kit.remedy({
+              summary: `Scale ${service} out from ${running.instances} to ${Math.min(running.instances * 2, maxInstances)} instances`,
+              why: [load.summary, `no error is new in ${running.version}`],
+              undo: `return to ${running.instances} instances`,
+              risk: 'low',
+              action: {
+                kind: 'scale',
+                ...scope,
+                from: running.instances,
+                to: Math.min(running.instances * 2, maxInstances),
+              },
+              act: scale,
+              undoIt: undoScale,
+            })
+          : undefined,
+      ];
+    };
+
+    const verify = () => run.holds(() => app.errorRatio(window), kit.judgeErrorRatio(run.policy));
+    return run.mitigate({ diagnose, propose, verify });
+  },
+);
+
+/** Tags carry the variant's name or its value. */
+const isOn = (value: string): boolean => ['on', 'true', 'enabled'].includes(value);

@@ -1,0 +1,74 @@
+/**
+ * Monitor of one service: in every environment that asks for it, raises `HighErrorRate` when the error ratio is over its alert
+ * threshold in two readings in a row, and resolves it when it is under the objective in three. Continues as new by count.
+ */
+import { continueAsNew, proxyActivities, proxyLocalActivities, sleep } from '@temporalio/workflow';
+import type { Alert, Policy } from '../src/contracts/index.ts';
+import type { AlertSender, Configuration, Metrics } from '../src/contracts/ports.ts';
+import { delivery, diagnostic, judgeErrorRatio } from '../src/runbook/index.ts';
+
+const TICKS_PER_RUN = 400;
+const { policy: readPolicy } = proxyLocalActivities<Configuration>(diagnostic);
+const { errorRatio } = proxyLocalActivities<Metrics>(diagnostic);
+const { sendAlert } = proxyActivities<AlertSender>(delivery);
+
+export interface Watched {
+  environment: string;
+  /** Start of the alert that is firing; carried over from run to run, like the counts. */
+  firingSince?: string | undefined;
+  over: number;
+  under: number;
+}
+
+export interface Monitor {
+  service: string;
+  every: string;
+  watched: Watched[];
+}
+
+export async function monitorService({ service, every, watched }: Monitor): Promise<void> {
+  const policies = await Promise.all(watched.map(({ environment }) => readPolicy({ service, environment })));
+  for (let tick = 0; tick < TICKS_PER_RUN; tick += 1) {
+    await Promise.all(watched.map((one, i) => watch(service, one, policies[i] as Policy)));
+    await sleep(every);
+  }
+  await continueAsNew<typeof monitorService>({ service, every, watched });
+}
+
+async function watch(service: string, one: Watched, policy: Policy): Promise<void> {
+  const { environment } = one;
+  const reading = await errorRatio({ service, environment, windowSeconds: policy.measure.windowSeconds }).catch(
+    () => undefined,
+  );
+  if (reading === undefined) return; // blind: neither over nor under
+  const [alerting, summary] = judgeErrorRatio(policy, policy.alertAt.errorRatio)(reading);
+  const [holding] = judgeErrorRatio(policy)(reading);
+  one.over = alerting === 'bad' ? one.over + 1 : 0;
+  one.under = holding === 'ok' ? one.under + 1 : 0;
+
+  const send = (startsAt: string, status: Alert['status']): Promise<boolean> => {
+    const labels = { alertname: 'HighErrorRate', service, environment };
+    const key = `monitor:${service}:${environment}:HighErrorRate:${startsAt}:${status}`;
+    return sendAlert({
+      source: 'monitor',
+      key,
+      name: 'HighErrorRate',
+      severity: 'critical',
+      service,
+      environment,
+      status,
+      summary,
+      startsAt,
+      labels,
+    }).then(
+      () => true,
+      () => false, // told again at the next reading
+    );
+  };
+  if (one.firingSince === undefined && one.over >= 2) {
+    const now = new Date().toISOString();
+    if (await send(now, 'firing')) one.firingSince = now;
+  } else if (one.firingSince !== undefined && one.under >= 3) {
+    if (await send(one.firingSince, 'resolved')) one.firingSince = undefined;
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * The safety authority of one service: grants every change, one at a time per environment, and keeps the release ledger.
+ * A grant carries a fencing number that rises with every grant; a provider refuses a lower one than it has seen.
+ * A rollback is never held by a deployment: it takes the grant over, and what the deployment does after that is fenced off.
+ * Source of fencing: Kleppmann, "How to do distributed locking" (2016).
+ */
+import {
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  defineQuery,
+  defineUpdate,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ChangeReport, ChangeRequest, Grant, Ledger } from '../src/contracts/index.ts';
+
+const LEASE_MS = 30 * 60 * 1000;
+const HANDLED_PER_RUN = 500;
+const CHANGES_KEPT = 20;
+
+export interface KillSwitch {
+  on: boolean;
+  by: string;
+  reason: string;
+}
+
+/** What is carried over from run to run. */
+export interface Control {
+  service: string;
+  fence: number;
+  killSwitch: KillSwitch;
+  ledgers: Record<string, Ledger>;
+}
+
+export const requestChangeUpdate = defineUpdate<Grant, [ChangeRequest & { coolDownMs: number }]>('requestChange');
+export const reportChangeUpdate = defineUpdate<void, [ChangeReport]>('reportChange');
+export const setKillSwitch = defineUpdate<void, [KillSwitch]>('setKillSwitch');
+export const controlQuery = defineQuery<Control>('control');
+
+export async function serviceControl(control: Control): Promise<void> {
+  let handled = 0;
+  const ledgerOf = (environment: string): Ledger => (control.ledgers[environment] ??= { environment, changes: [] });
+
+  setHandler(controlQuery, () => control, {
+    description: 'Kill switch, fencing number and release ledger of every environment',
+  });
+  setHandler(
+    setKillSwitch,
+    (change) => {
+      handled += 1;
+      control.killSwitch = change;
+    },
+    { description: 'Forbid every change by Holdfast: {"on":true,"by":"…","reason":"…"}' },
+  );
+  setHandler(
+    requestChangeUpdate,
+    (request) => {
+      handled += 1;
+      const ledger = ledgerOf(request.environment);
+      const refusal = refuse(control, ledger, request, Date.now());
+      if (refusal !== undefined) return refusal;
+      const granted = ledger.changes.find((change) => change.key === request.key);
+      if (granted !== undefined) return { granted: true, fence: granted.fence };
+      const { key, kind, summary, holder } = request;
+      control.fence += 1;
+      ledger.changes.unshift({
+        key,
+        kind,
+        summary,
+        holder,
+        fence: control.fence,
+        at: new Date().toISOString(),
+        result: 'open',
+      });
+      ledger.changes.splice(CHANGES_KEPT);
+      return { granted: true, fence: control.fence };
+    },
+    { description: 'Ask for the grant of one change' },
+  );
+  setHandler(
+    reportChangeUpdate,
+    ({ environment, key, result, running }) => {
+      handled += 1;
+      const ledger = ledgerOf(environment);
+      const change = ledger.changes.find((one) => one.key === key);
+      if (change === undefined || change.result !== 'open') return; // told already, or taken over since
+      change.result = result;
+      change.endedAt = new Date().toISOString();
+      if (running !== undefined) ledger.running = running;
+      if (running !== undefined && result === 'verified') ledger.lastVerifiedGood = running;
+    },
+    { description: 'Tell how a granted change ended' },
+  );
+
+  await condition(() => handled >= HANDLED_PER_RUN || workflowInfo().continueAsNewSuggested);
+  await condition(allHandlersFinished);
+  await continueAsNew<typeof serviceControl>(control);
+}
+
+function refuse(
+  { killSwitch }: Control,
+  ledger: Ledger,
+  request: ChangeRequest & { coolDownMs: number },
+  now: number,
+): Grant | undefined {
+  if (killSwitch.on)
+    return {
+      granted: false,
+      because: 'kill-switch',
+      reason: `the kill switch is on (${killSwitch.by}: ${killSwitch.reason})`,
+    };
+  for (const change of ledger.changes) {
+    if (change.key === request.key || change.result !== 'open') continue;
+    const until = Date.parse(change.at) + LEASE_MS;
+    if (until <= now || (change.kind === 'deploy' && request.kind === 'roll-back')) {
+      change.result = 'expired';
+      change.endedAt = new Date(now).toISOString();
+    } else
+      return {
+        granted: false,
+        because: 'busy',
+        reason: `another change runs: ${change.summary} (${change.holder})`,
+        until: new Date(until).toISOString(),
+      };
+  }
+  if (request.kind === 'deploy') return undefined;
+  for (const change of ledger.changes) {
+    if (
+      change.kind === 'deploy' ||
+      change.holder === request.holder ||
+      change.endedAt === undefined ||
+      change.result === 'failed'
+    )
+      continue;
+    const until = Date.parse(change.endedAt) + request.coolDownMs;
+    if (until > now)
+      return {
+        granted: false,
+        because: 'cool-down',
+        reason: `"${change.summary}" was done moments ago; until ${new Date(until).toISOString()} only a person should change more`,
+        until: new Date(until).toISOString(),
+      };
+  }
+  return undefined;
+}
