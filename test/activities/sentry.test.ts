@@ -93,7 +93,7 @@ it('names the errors of the window, and those that the release brought', async (
     { title: 'Error: timeout', count: 10, newInRelease: false, url: 'https://acme.sentry.io/issues/2/' },
   ]);
   expect(Object.fromEntries(sentry.asked[0]?.url.searchParams ?? [])).toMatchObject({
-    project: 'web',
+    project: 'shop',
     environment: 'production',
     statsPeriod: '300s',
     sort: 'freq',

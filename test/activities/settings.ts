@@ -1,6 +1,6 @@
 import { Settings } from '../../src/contracts/index.ts';
 
-/** The shop in production, its errors in the project `web`; in staging without an error tracker. */
+/** The shop in production, its errors in the project `shop`; in staging without an error tracker. */
 export const settings = Settings.parse({
   people: [{ name: 'responder', roles: ['responder', 'approver'] }],
   ladder: [{ level: 'team', people: ['responder'], wait: '5 minutes' }],
@@ -9,7 +9,7 @@ export const settings = Settings.parse({
     {
       name: 'shop',
       environments: {
-        production: { url: 'http://127.0.0.1:4180', errors: { project: 'web' } },
+        production: { url: 'http://127.0.0.1:4180', errors: { project: 'shop' } },
         staging: { url: 'http://127.0.0.1:4181' },
       },
     },

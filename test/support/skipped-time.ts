@@ -1,7 +1,7 @@
 import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
-import { Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { createSimulator, simulatedPolicy, type Simulator } from '../../activities/simulator.ts';
 import type { Answer, Incident, Policy, Result, SignedDecision, Status } from '../../src/contracts/index.ts';
 import type { Ports } from '../../src/contracts/ports.ts';
@@ -65,8 +65,21 @@ export interface SkippedTime {
 
 /** A time-skipping server; each run has a task queue, a worker and a simulated world of its own. */
 export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
   const env = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: await temporalTestServer() } },
+  });
+  const KEYWORD = 2;
+  const KEYWORD_LIST = 7;
+  await env.connection.operatorService.addSearchAttributes({
+    namespace: 'default',
+    searchAttributes: {
+      HoldfastService: KEYWORD,
+      HoldfastEnvironment: KEYWORD,
+      HoldfastSeverity: KEYWORD,
+      HoldfastPhase: KEYWORD,
+      HoldfastWaitingFor: KEYWORD_LIST,
+    },
   });
   const { interceptors: _interceptors, ...bundle } = await workflowBundle(stateDir);
   const closing: (() => Promise<void>)[] = [];
