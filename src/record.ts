@@ -1,12 +1,11 @@
-import { createClient } from '@supabase/supabase-js';
+import { createClient, PostgrestError } from '@supabase/supabase-js';
 import { z } from 'zod';
 import { Finding, TimelineEntry, type Status } from './contracts/index.ts';
 import { failure } from './errors.ts';
-import { failureOf, parsed } from './http.ts';
+import { parsed, request } from './http.ts';
 
-const TIMEOUT_MS = 10_000;
 /** PostgREST's words for "there is no such function" and "no such table". */
-const NO_SCHEMA = ['PGRST202', 'PGRST205', '42883', '42P01'];
+const NO_SCHEMA = /PGRST202|PGRST205|42883|42P01/;
 
 const At = z.string().transform((at) => new Date(at).toISOString());
 const absent = <T>(value: T | null): T | undefined => value ?? undefined;
@@ -72,22 +71,26 @@ const storable = (status: Status): unknown =>
 export function createRecord({ url, key }: { url: string; key: string }): IncidentRecord {
   const client = createClient(url, key, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
-    global: { fetch: (input, init) => fetch(input, { signal: AbortSignal.timeout(TIMEOUT_MS), ...init }) },
+    // Our own `request` decides what a status means; what it throws comes through `throwOnError` as it is.
+    global: { fetch: (input, { signal: _, ...init } = {}) => request(String(input), { ...init, what: 'record' }) },
   });
 
   /** The answer of one call, or its failure. */
   const answer = async <S extends z.ZodType>(
     what: string,
     schema: S,
-    call: PromiseLike<{ data: unknown; error: { code?: string; message: string } | null; status: number }>,
+    call: { retry(enabled: boolean): { throwOnError(): PromiseLike<{ data: unknown }> } },
   ): Promise<z.output<S>> => {
-    const { data, error, status } = await call;
-    if (error === null) return parsed(schema, data, `record: ${what}`);
-    const { code = '', message } = error;
-    if (status === 0) throw failure('Unavailable', `record: ${what}: no answer (${message.slice(0, 300)})`);
-    if (NO_SCHEMA.includes(code))
-      throw failure('NotConfigured', `record: ${what}: the schema is missing, apply supabase/migrations (${code})`);
-    throw failureOf(status, `record: ${what}`, `${code} ${message}`);
+    try {
+      const { data } = await call.retry(false).throwOnError();
+      return parsed(schema, data, `record: ${what}`);
+    } catch (error) {
+      if (error instanceof PostgrestError)
+        throw failure('UnexpectedResponse', `record: ${what}: the answer is not JSON`);
+      if (NO_SCHEMA.test(String(error)))
+        throw failure('NotConfigured', `record: ${what}: the schema is missing, apply supabase/migrations`);
+      throw error;
+    }
   };
 
   return {
