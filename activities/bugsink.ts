@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import type { ErrorTracker } from '../src/contracts/ports.ts';
 import { Instant, type ErrorPattern, type Scope, type Settings, type Window } from '../src/contracts/index.ts';
@@ -86,16 +87,23 @@ interface Group {
   whole: boolean;
 }
 
-/** Errors from a Bugsink server, by its own API (`/api/canonical/0/`), which has events but neither counts per window nor tag values. */
+/** Errors from a Bugsink server, by its own API (`/api/canonical/0/`): events, but neither counts of a window nor tag values. */
 export function createActivities({ BUGSINK_URL, BUGSINK_TOKEN }: z.output<typeof env>, settings: Settings) {
   const site = BUGSINK_URL.replace(/\/+$/, '');
   const http = createHttp({ what: 'Bugsink', baseUrl: `${site}/api/canonical/0/`, token: BUGSINK_TOKEN });
-  const details = new Map<string, Promise<EventData>>(); // an event never changes
+  const details = new Map<string, Promise<EventData | undefined>>(); // an event never changes
 
-  const detail = (id: string): Promise<EventData> => {
+  /** An event, whole; undefined when Bugsink's retention has dropped it since it was listed. */
+  const detail = (id: string): Promise<EventData | undefined> => {
     const known = details.get(id);
     if (known !== undefined) return known;
-    const read = http.get(`events/${id}/`, EventDetail).then(({ data }) => data);
+    const read = http.get(`events/${id}/`, EventDetail).then(
+      ({ data }) => data,
+      (error: unknown) => {
+        if (error instanceof ApplicationFailure && error.type === 'NotFound') return undefined;
+        throw error;
+      },
+    );
     details.set(id, read);
     read.catch(() => details.delete(id));
     for (const oldest of details.keys()) {
@@ -134,7 +142,8 @@ export function createActivities({ BUGSINK_URL, BUGSINK_TOKEN }: z.output<typeof
     const groups = await inBatches(issues, 2, async (issue): Promise<Group> => {
       const listed = await http.get(`events/?issue=${issue.id}`, page(EventRow));
       const inWindow = listed.results.filter((event) => Date.parse(event.ingested_at) >= since);
-      const sample = await inBatches(inWindow.slice(0, perIssue), PARALLEL, ({ id }) => detail(id));
+      const newest = inWindow.slice(0, perIssue);
+      const sample = (await inBatches(newest, PARALLEL, ({ id }) => detail(id))).filter((event) => event !== undefined);
       const events = sample.filter(
         ({ environment, level }) =>
           (environment ?? scope.environment) === scope.environment && ['error', 'fatal'].includes(level ?? 'error'),
@@ -149,7 +158,8 @@ export function createActivities({ BUGSINK_URL, BUGSINK_TOKEN }: z.output<typeof
   /** Release of the issue's first event; where retention has dropped it, the newest release that existed when it was first seen. */
   const firstRelease = async ({ issue }: Group, project: number): Promise<string | undefined> => {
     const [oldest] = (await http.get(`events/?issue=${issue.id}&order=asc`, page(EventRow))).results;
-    if (oldest?.digest_order === 1) return (await detail(oldest.id)).release ?? undefined;
+    const first = oldest?.digest_order === 1 ? await detail(oldest.id) : undefined;
+    if (first !== undefined) return first.release ?? undefined;
     const { results } = await http.get(`releases/?project=${project}`, page(Release));
     return results.find(({ date_released }) => Date.parse(date_released) <= Date.parse(issue.first_seen))?.version;
   };

@@ -41,7 +41,9 @@ export function openPages(stateDir: string): DatabaseSync {
 /** Put a page into the inbox; one whose key is there already stays as it was. */
 export function storePage(inbox: DatabaseSync, page: DeliveredPage): void {
   const names = COLUMNS.map((column) => `:${column}`).join(', ');
-  inbox.prepare(`insert into pages (${COLUMNS.join(', ')}) values (${names}) on conflict (key) do nothing`).run(DeliveredPage.parse(page));
+  inbox
+    .prepare(`insert into pages (${COLUMNS.join(', ')}) values (${names}) on conflict (key) do nothing`)
+    .run(DeliveredPage.parse(page));
 }
 
 /** Pages from the console inbox, oldest first; none where no page was ever delivered. `since` is an ISO 8601 time, exclusive. */

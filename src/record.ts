@@ -4,6 +4,7 @@ import { Finding, TimelineEntry, type Status } from './contracts/index.ts';
 import { failure } from './errors.ts';
 import { parsed, request } from './http.ts';
 
+const TIMEOUT_MS = 10_000;
 /** PostgREST's words for "there is no such function" and "no such table". */
 const NO_SCHEMA = /PGRST202|PGRST205|42883|42P01/;
 
@@ -72,7 +73,10 @@ export function createRecord({ url, key }: { url: string; key: string }): Incide
   const client = createClient(url, key, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
     // Our own `request` decides what a status means; what it throws comes through `throwOnError` as it is.
-    global: { fetch: (input, { signal: _, ...init } = {}) => request(String(input), { ...init, what: 'record' }) },
+    global: {
+      fetch: (input, init) =>
+        request(new Request(input).url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS), what: 'record' }),
+    },
   });
 
   /** The answer of one call, or its failure. */

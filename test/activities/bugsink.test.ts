@@ -102,9 +102,11 @@ it('sees nothing of what happened before the window', async () => {
 it('says which project is not there, or not configured', async () => {
   const other = structuredClone(settings);
   other.services[0]!.environments['production']!.errors = { project: 'nowhere' };
-  const { errorPatterns } = createActivities({ BUGSINK_URL: bugsink.url, BUGSINK_TOKEN: bugsink.token }, other);
-  await expect(errorPatterns(window)).rejects.toMatchObject({ type: 'NotFound' });
-  await expect(errorPatterns({ ...window, environment: 'staging' })).rejects.toMatchObject({ type: 'NotConfigured' });
+  const elsewhere = createActivities({ BUGSINK_URL: bugsink.url, BUGSINK_TOKEN: bugsink.token }, other);
+  await expect(elsewhere.errorPatterns(window)).rejects.toMatchObject({ type: 'NotFound' });
+  await expect(elsewhere.errorPatterns({ ...window, environment: 'staging' })).rejects.toMatchObject({
+    type: 'NotConfigured',
+  });
 });
 
 it('is refused by Bugsink itself with a wrong token', async () => {
@@ -113,7 +115,7 @@ it('is refused by Bugsink itself with a wrong token', async () => {
   });
 });
 
-it('names the release of an issue whose first event is gone by the date it was first seen', async () => {
+it('reads what retention has left, and dates an issue whose first event is gone by the releases', async () => {
   const at = (seconds: number) => new Date(Date.now() - seconds * 1000).toISOString();
   const rows: Record<string, unknown[]> = {
     projects: [{ id: 1, name: 'shop', slug: 'shop' }],
@@ -127,7 +129,7 @@ it('names the release of an issue whose first event is gone by the date it was f
         calculated_value: '',
       },
     ],
-    events: [{ id: 'e', ingested_at: at(1), digest_order: 5000 }],
+    events: ['gone', 'e'].map((id) => ({ id, ingested_at: at(1), digest_order: 5000 })),
     releases: [
       { version: 'shop@v3', date_released: at(30) },
       { version: 'shop@v2', date_released: at(60 * 5) },
@@ -136,10 +138,11 @@ it('names the release of an issue whose first event is gone by the date it was f
   };
   await using server = await serving(({ url }) => {
     const [resource = '', id] = url.pathname.split('/').slice(4);
+    if (id === 'gone') return { status: 404 };
     return { body: id ? { data: { release: 'shop@v2' } } : { next: null, results: rows[resource] } };
   });
   await expect(tracker(server.url, 'x').errorPatterns({ ...window, release: 'v2' })).resolves.toMatchObject([
-    { title: 'SHOP-1', count: 1, firstRelease: 'shop@v2', newInRelease: true },
+    { title: 'SHOP-1', count: 2, firstRelease: 'shop@v2', newInRelease: true },
   ]);
 });
 

@@ -11,7 +11,7 @@ const stateDir = mkdtempSync(join(tmpdir(), 'holdfast-inbox-'));
 afterAll(() => rmSync(stateDir, { recursive: true }));
 
 const HOLDFAST_CODE_SECRET = 'a secret of more than sixteen letters';
-const { page } = createActivities({ HOLDFAST_STATE_DIR: stateDir, HOLDFAST_CODE_SECRET }, settings);
+const inbox = createActivities({ HOLDFAST_STATE_DIR: stateDir, HOLDFAST_CODE_SECRET }, settings);
 const asking: Page = {
   key: 'incident.shop.high-error-rate/run-1#1:page:responder',
   service: 'shop',
@@ -31,25 +31,25 @@ it('has no pages where none was ever delivered', () => {
 });
 
 it('delivers the page with a code that its person may use', async () => {
-  await page(asking);
+  await inbox.page(asking);
   const [delivered] = readPages(stateDir);
   const { asks, ...shown } = asking;
   expect(delivered).toMatchObject({ ...shown, ...asks });
-  const { checkCode } = createCodes({ HOLDFAST_CODE_SECRET }, settings);
+  const codes = createCodes({ HOLDFAST_CODE_SECRET }, settings);
   const { workflowId, runId, person } = asking;
   const ask = { workflowId, runId, digest: 'd'.repeat(64), code: delivered?.code ?? '' };
-  await expect(checkCode({ ...ask, person })).resolves.toBe(true);
-  await expect(checkCode({ ...ask, person: 'lead' })).resolves.toBe(false);
+  await expect(codes.checkCode({ ...ask, person })).resolves.toBe(true);
+  await expect(codes.checkCode({ ...ask, person: 'lead' })).resolves.toBe(false);
 });
 
 it('delivers a page once, however often it is sent', async () => {
-  await Promise.all([page(asking), page(asking), page({ ...asking, text: 'changed' })]);
+  await Promise.all([inbox.page(asking), inbox.page(asking), inbox.page({ ...asking, text: 'changed' })]);
   expect(readPages(stateDir).map(({ text }) => text)).toEqual([asking.text]);
 });
 
 it('sends no code where nothing is asked', async () => {
   const { asks: _, ...telling } = asking;
-  await page({ ...telling, key: 'told', person: 'lead' });
+  await inbox.page({ ...telling, key: 'told', person: 'lead' });
   expect(readPages(stateDir, { person: 'lead' })).toMatchObject([{ key: 'told', code: null, digest: null }]);
 });
 
@@ -62,6 +62,6 @@ it('reads the pages of one person after a time', () => {
 
 it('keeps its files from other users of the machine', async () => {
   chmodSync(stateDir, 0o755);
-  await page({ ...asking, key: 'another' });
+  await inbox.page({ ...asking, key: 'another' });
   for (const name of readdirSync(stateDir)) expect(statSync(join(stateDir, name)).mode & 0o077).toBe(0);
 });

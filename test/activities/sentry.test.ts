@@ -7,6 +7,8 @@ const tracker = (url: string) =>
   createActivities(env.parse({ SENTRY_URL: url, SENTRY_AUTH_TOKEN: 'token', SENTRY_ORG: 'acme' }), settings);
 const window = { service: 'shop', environment: 'production', windowSeconds: 300 };
 
+const READINGS = ['errorPatterns', 'affectedUsers', 'topStackTrace', 'errorCorrelations'] as const;
+
 const issue = (id: string, title: string, count: string) => ({
   id,
   title,
@@ -139,8 +141,8 @@ it('divides the errors over releases and flags, over all pages, by what each eve
 
 (contractIsAtHand ? it : it.skip)("asks only what Sentry's own document knows", async () => {
   await using sentry = await shop();
-  const { errorPatterns, affectedUsers, topStackTrace, errorCorrelations } = tracker(sentry.url);
-  await Promise.all([errorPatterns(window), affectedUsers(window), topStackTrace(window), errorCorrelations(window)]);
+  const errors = tracker(sentry.url);
+  await Promise.all(READINGS.map((name) => errors[name](window)));
   expect(sentry.asked.length).toBeGreaterThan(8);
   expect(sentry.broken).toEqual([]);
 });
@@ -149,16 +151,16 @@ it('answers zero for a window without errors, and has no stack trace for it', as
   await using sentry = await serving(({ url }) => ({
     body: url.pathname.endsWith('/acme/events/') ? { data: [] } : [],
   }));
-  const { errorPatterns, affectedUsers, topStackTrace, errorCorrelations } = tracker(sentry.url);
-  await expect(errorPatterns(window)).resolves.toEqual([]);
-  await expect(affectedUsers(window)).resolves.toMatchObject({ count: 0 });
-  await expect(errorCorrelations(window)).resolves.toEqual({ events: 0, releases: [], flags: [] });
-  await expect(topStackTrace(window)).rejects.toMatchObject({ type: 'NotFound' });
+  const errors = tracker(sentry.url);
+  await expect(errors.errorPatterns(window)).resolves.toEqual([]);
+  await expect(errors.affectedUsers(window)).resolves.toMatchObject({ count: 0 });
+  await expect(errors.errorCorrelations(window)).resolves.toEqual({ events: 0, releases: [], flags: [] });
+  await expect(errors.topStackTrace(window)).rejects.toMatchObject({ type: 'NotFound' });
 });
 
 it('says which service lacks its project', async () => {
-  const { errorPatterns } = tracker('http://127.0.0.1:1');
-  await expect(errorPatterns({ ...window, environment: 'staging' })).rejects.toMatchObject({
+  const errors = tracker('http://127.0.0.1:1');
+  await expect(errors.errorPatterns({ ...window, environment: 'staging' })).rejects.toMatchObject({
     type: 'NotConfigured',
     message: expect.stringContaining('shop in staging') as string,
   });
@@ -174,7 +176,7 @@ it('follows the Link header to the last page only', () => {
   ]);
 });
 
-describe.each(['errorPatterns', 'affectedUsers', 'topStackTrace', 'errorCorrelations'] as const)('%s', (name) => {
+describe.each(READINGS)('%s', (name) => {
   failsAsDeclared((url) => tracker(url)[name](window));
   refusesNonsense((url) => tracker(url)[name](window));
 });
