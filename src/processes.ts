@@ -189,3 +189,32 @@ export async function runCommand(of: {
     throw new Error(`${error.shortMessage}\n${said}`.trim(), { cause: error });
   }
 }
+
+/**
+ * Start a process that ends with this one: its standard input is a pipe of ours, which it is to watch. In a session of its
+ * own, so that Ctrl-C reaches the starter alone. `ended` resolves with the exit code (null after a signal).
+ */
+export function startAttached(
+  of: { command: string; args: string[]; cwd: string },
+  onLine: (line: string) => void,
+): { ended: Promise<number | null>; end(): Promise<number | null> } {
+  const child = execa(of.command, of.args, {
+    cwd: of.cwd,
+    stdin: 'pipe',
+    all: true,
+    detached: true,
+    buffer: false,
+    reject: false,
+  });
+  void (async () => {
+    for await (const line of child.iterable({ from: 'all' })) onLine(line);
+  })();
+  const ended = child.then(({ exitCode }) => exitCode ?? null);
+  return {
+    ended,
+    end() {
+      child.stdin.end();
+      return ended;
+    },
+  };
+}

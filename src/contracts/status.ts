@@ -34,7 +34,13 @@ export const Status = z.object({
   howToStop: z.string(),
   waitingFor: z.array(z.string()),
   waitingUntil: Instant.optional(),
-  alerts: z.object({ distinct: z.number().int(), deliveries: z.number().int(), resolved: z.boolean() }),
+  /** `since`: when the first alert of this incident began to fire, by its source. */
+  alerts: z.object({
+    distinct: z.number().int(),
+    deliveries: z.number().int(),
+    resolved: z.boolean(),
+    since: Instant.optional(),
+  }),
   findings: z.array(Finding),
   proposal: Proposal.optional(),
   decision: z.object({ verdict: z.string(), by: z.array(z.string()), via: z.string(), at: Instant }).optional(),

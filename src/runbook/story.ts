@@ -73,6 +73,7 @@ export function createStory(of: { runbook: string; title: string; incident: Inci
       if (seen.has(batch.batchId)) return;
       seen.add(batch.batchId);
       const { alerts } = status;
+      const since = alerts.since ?? batch.samples[0]?.startsAt;
       status.alerts =
         batch.status === 'resolved'
           ? { ...alerts, resolved: true }
@@ -81,6 +82,7 @@ export function createStory(of: { runbook: string; title: string; incident: Inci
               deliveries: alerts.deliveries + batch.deliveries,
               resolved: false,
             };
+      if (since !== undefined) status.alerts.since = since;
       const sample = batch.samples[0];
       const text = `${batch.deliveries} ${batch.status} alert ${batch.deliveries === 1 ? 'delivery' : 'deliveries'}, ${batch.distinct} new`;
       story.tell('alert', sample === undefined ? text : `${text}: ${sample.name}: ${sample.summary}`, sample?.source);

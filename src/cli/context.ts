@@ -1,0 +1,44 @@
+import { Client, Connection } from '@temporalio/client';
+import { loadConfig, loadSettings, type Config } from '../config.ts';
+import type { Settings, Status } from '../contracts/index.ts';
+
+/** An error of the user's, with its exit code: 2 wrong arguments, 4 not found, 5 not allowed. */
+export const usageError = (message: string, exitCode = 2): Error => Object.assign(new Error(message), { exitCode });
+
+export interface Context {
+  config: Config;
+  settings: Settings;
+  client: Client;
+  close(): Promise<void>;
+}
+
+/** Connect to Temporal. @throws Error that says how to bring it up. */
+export async function connect(): Promise<Context> {
+  const config = loadConfig();
+  const settings = await loadSettings(config);
+  const connection = await Connection.connect({ address: config.TEMPORAL_ADDRESS, connectTimeout: '3 seconds' }).catch(
+    () => {
+      throw usageError(
+        `Temporal at ${config.TEMPORAL_ADDRESS} cannot be reached: start the platform with "npm start", or set TEMPORAL_ADDRESS`,
+        3,
+      );
+    },
+  );
+  return {
+    config,
+    settings,
+    client: new Client({ connection, namespace: config.TEMPORAL_NAMESPACE }),
+    close: () => connection.close(),
+  };
+}
+
+/** The status of an incident, open or closed. */
+export async function statusOf({ client }: Context, workflowId: string, runId?: string): Promise<Status> {
+  return await client.connection.withDeadline(Date.now() + 10_000, () =>
+    client.workflow.getHandle(workflowId, runId).query<Status>('status'),
+  );
+}
+
+/** Where the Temporal UI shows a run. */
+export const uiLink = (config: Config, { workflowId, runId }: { workflowId: string; runId: string }): string =>
+  `${config.HOLDFAST_TEMPORAL_UI_URL ?? 'http://127.0.0.1:8233'}/namespaces/${config.TEMPORAL_NAMESPACE}/workflows/${encodeURIComponent(workflowId)}/${runId}`;

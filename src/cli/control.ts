@@ -1,0 +1,21 @@
+import { WithStartWorkflowOperation, type Client, type Workflow } from '@temporalio/client';
+import type { KillSwitch } from '../../workflows/index.ts';
+
+/** Forbid or allow every change by Holdfast to a service. */
+export async function setKillSwitch(
+  { workflow }: Client,
+  taskQueue: string,
+  service: string,
+  change: KillSwitch,
+): Promise<void> {
+  const startWorkflowOperation = new WithStartWorkflowOperation('serviceControl', {
+    workflowId: `control.${service}`,
+    taskQueue,
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    args: [{ service, fence: 0, killSwitch: change, ledgers: {} }],
+  });
+  await workflow.executeUpdateWithStart<Workflow, void, [KillSwitch]>('setKillSwitch', {
+    startWorkflowOperation,
+    args: [change],
+  });
+}

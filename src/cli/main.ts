@@ -1,0 +1,184 @@
+/** `npm run holdfast -- <command>`. Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 Temporal away, 4 not found, 5 not allowed. */
+import { Command } from 'commander';
+import { loadConfig, loadSettings } from '../config.ts';
+import type { Ballot } from '../contracts/index.ts';
+import { readPages } from '../pages.ts';
+import { connect, statusOf, uiLink, type Context } from './context.ts';
+import { checkGameDay, runGameDay } from './gameday.ts';
+import { ensurePlatform } from './platform.ts';
+import { signDecision } from './sign.ts';
+import { start } from './start.ts';
+
+const program = new Command('holdfast').description('Durable runbooks and deployments on Temporal').exitOverride();
+const out = (json: boolean | undefined, value: unknown, text: string): void =>
+  console.log(json === true ? JSON.stringify(value, null, 2) : text);
+const withContext =
+  <A extends unknown[]>(run: (context: Context, ...args: A) => Promise<void>) =>
+  async (...args: A): Promise<void> => {
+    const context = await connect();
+    try {
+      await run(context, ...args);
+    } finally {
+      await context.close();
+    }
+  };
+
+program.command('start').description('start the platform and run the game day, for you to approve').action(start);
+program
+  .command('up')
+  .description('start the platform and keep it up until Ctrl-C')
+  .action(async () => {
+    const platform = await ensurePlatform(console.log);
+    for (const [name, link] of Object.entries(platform.links)) console.log(`  ${name.padEnd(12)} ${link}`);
+    process.on('SIGINT', () => void platform.end());
+    process.on('SIGTERM', () => void platform.end());
+    await platform.ended;
+  });
+program
+  .command('gameday <scenario>')
+  .description('ship a bad release under real traffic and follow the incident')
+  .option('--approve-as <person>', 'decide as this person, unattended')
+  .option('--json', 'one JSON object on standard output, progress on standard error')
+  .action(async (name: string, options: { approveAs?: string; json?: boolean }) => {
+    const say = options.json === true ? (line: string) => console.error(line) : (line: string) => console.log(line);
+    const scenario = checkGameDay(name, options.approveAs, await loadSettings(loadConfig()));
+    const platform = await ensurePlatform(say);
+    let report;
+    try {
+      report = await runGameDay(scenario, { approveAs: options.approveAs, say });
+    } finally {
+      await platform.end();
+    }
+    out(options.json, report, `Outcome: ${report.outcome}`);
+    process.exitCode = report.outcome === 'mitigated' ? 0 : 1;
+  });
+program
+  .command('incidents')
+  .description('open incidents and the newest closed ones')
+  .option('--json')
+  .action(
+    withContext(async ({ client }, { json }: { json?: boolean }) => {
+      const found = [];
+      for await (const { workflowId, runId, status, startTime } of client.workflow.list({
+        query: "WorkflowId STARTS_WITH 'incident.'",
+      })) {
+        found.push({ workflowId, runId, status: status.name, startedAt: startTime.toISOString() });
+        if (found.length >= 50) break;
+      }
+      out(
+        json,
+        found,
+        found.length === 0
+          ? 'no incidents'
+          : found.map((one) => `${one.startedAt}  ${one.status.padEnd(10)} ${one.workflowId}`).join('\n'),
+      );
+    }),
+  );
+program
+  .command('incident <id>')
+  .description('what it is doing, what comes next, the whole timeline')
+  .option('--run <runId>')
+  .option('--json')
+  .action(
+    withContext(async (context, id: string, { run, json }: { run?: string; json?: boolean }) => {
+      const status = await statusOf(context, id, run);
+      const lines = status.timeline.map(
+        ({ at, what, who }) => `${at}  ${what}${who === undefined ? '' : `  (${who})`}`,
+      );
+      out(
+        json,
+        status,
+        [
+          `${status.title}: ${status.doing}`,
+          `Next: ${status.next}`,
+          `To stop it: ${status.howToStop}`,
+          uiLink(context.config, status),
+          '',
+          ...lines,
+        ].join('\n'),
+      );
+    }),
+  );
+for (const [command, verdict] of [
+  ['approve', 'approved'],
+  ['reject', 'declined'],
+] as const)
+  program
+    .command(`${command} <id>`)
+    .description(`${command} the open proposal with a signed decision`)
+    .requiredOption('--as <person>')
+    .option('--json')
+    .action(
+      withContext(async (context, id: string, options: { as: string; json?: boolean }) => {
+        const status = await statusOf(context, id);
+        const decision = signDecision(context.config, status, options.as, verdict);
+        const ballot = await context.client.workflow
+          .getHandle(id, status.runId)
+          .executeUpdate<Ballot, [typeof decision]>('decide', { args: [decision] });
+        out(
+          options.json,
+          ballot,
+          `${verdict} by ${options.as}: ${status.proposal?.summary} (${ballot.verdict}, ${ballot.approvedBy.length} of ${ballot.needed})`,
+        );
+      }),
+    );
+for (const [command, signal, description] of [
+  ['ack', 'acknowledge', 'I am looking at it: the ladder waits once more'],
+  ['note', 'note', 'add to the timeline'],
+  ['pause', 'pause', 'begin nothing new until resumed'],
+  ['resume', 'resume', 'go on after a pause'],
+  ['stop', 'stop', 'end the automation; nothing is undone'],
+  ['take-over', 'takeOver', 'a person goes on by hand'],
+] as const)
+  program
+    .command(`${command} <id> [text]`)
+    .description(description)
+    .requiredOption('--as <person>')
+    .action(
+      withContext(async ({ client }, id: string, text: string | undefined, options: { as: string }) => {
+        await client.workflow.getHandle(id).signal(signal, { by: options.as, ...(text === undefined ? {} : { text }) });
+        console.log(`${signal}: sent to ${id}`);
+      }),
+    );
+program
+  .command('kill-switch <state> <service>')
+  .description('on: forbid every change by Holdfast to the service; off: allow them again')
+  .requiredOption('--as <person>')
+  .option('--reason <text>', 'why', '')
+  .action(
+    withContext(async ({ client, config }, state: string, service: string, options: { as: string; reason: string }) => {
+      if (state !== 'on' && state !== 'off') program.error('say on or off', { exitCode: 2 });
+      const { setKillSwitch } = await import('./control.ts');
+      await setKillSwitch(client, config.HOLDFAST_TASK_QUEUE, service, {
+        on: state === 'on',
+        by: options.as,
+        reason: options.reason,
+      });
+      console.log(`kill switch of ${service}: ${state}`);
+    }),
+  );
+program
+  .command('inbox')
+  .description('pages that were delivered to the console inbox of this machine')
+  .requiredOption('--as <person>')
+  .option('--json')
+  .action((options: { as: string; json?: boolean }) => {
+    const pages = readPages(loadConfig().HOLDFAST_STATE_DIR, { person: options.as });
+    out(
+      options.json,
+      pages,
+      pages.map(({ at, subject, code, workflowId }) => `${at}  ${subject}  ${code ?? ''}  ${workflowId}`).join('\n'),
+    );
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const code =
+    error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number' ? error.exitCode : undefined;
+  const helped = error instanceof Error && 'code' in error && String(error.code).startsWith('commander.');
+  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+  if (!helped) console.error(error instanceof Error ? `${error.message}${cause}` : String(error));
+  process.exitCode =
+    helped && code === 1 ? 2 : (code ?? (error instanceof Error && error.name === 'WorkflowNotFoundError' ? 4 : 1));
+}
