@@ -1,11 +1,14 @@
-import { Hono } from 'hono';
+import { Hono, type Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { secureHeaders } from 'hono/secure-headers';
-import { ZodError } from 'zod';
-import type { Settings } from '../contracts/index.ts';
+import { z } from 'zod';
+import { Alert, type Settings } from '../contracts/index.ts';
 import type { CatalogueEntry } from '../runbook/catalogue.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import { CONTENT_SECURITY_POLICY } from './home.ts';
 import type { Inbox } from './inbox.ts';
+import { deeperThan } from './json-depth.ts';
+import { metricsText } from './metrics.ts';
 import { route } from './routing.ts';
 import type { AlertSource } from './source.ts';
 
@@ -20,123 +23,113 @@ export interface GatewayParts {
   inbox: Inbox;
   dispatcher: Dispatcher;
   /** The page at `/`. */
-  home: () => Promise<{ html: string; style: string }>;
+  home: () => Promise<string>;
+  /** Whether Temporal answers now. */
+  temporalAnswers: () => Promise<boolean>;
   log: (line: string) => void;
 }
 
-/** Is JSON text nested deeper than this? Counts brackets outside strings, without recursion. */
-export function deeperThan(text: string, limit: number): boolean {
-  let depth = 0;
-  let inString = false;
-  for (let i = 0; i < text.length; i += 1) {
-    const c = text[i];
-    if (inString) {
-      if (c === '\\') i += 1;
-      else if (c === '"') inString = false;
-    } else if (c === '"') inString = true;
-    else if (c === '{' || c === '[') {
-      depth += 1;
-      if (depth > limit) return true;
-    } else if (c === '}' || c === ']') depth -= 1;
-  }
-  return false;
-}
+/** Why a request was not stored, with its HTTP status. */
+const REFUSALS = {
+  closed: 404,
+  'media-type': 415,
+  'too-large': 413,
+  signature: 401,
+  depth: 400,
+  malformed: 400,
+  'not-stored': 503,
+} as const;
 
-/** Alerts in. The answer is 202 only when the bytes are on the disk. */
+const mistakeIn = (error: unknown): string => {
+  const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
+  return issue === undefined ? 'this is not JSON' : `${issue.path.join('.')}: ${issue.message}`;
+};
+
+/** The gateway's HTTP side. An alert is answered 202 only when its bytes are on the disk. */
 export function createApp(parts: GatewayParts): Hono {
-  const { settings, runbooks, sources, env, inbox, dispatcher, log } = parts;
-  const counts = { accepted: 0, alerts: 0, refused: {} as Record<string, number> };
-  const refuse = (reason: string): void => void (counts.refused[reason] = (counts.refused[reason] ?? 0) + 1);
-  const closed = new Set<string>();
-  const app = new Hono();
-  app.use(secureHeaders());
+  const { settings, runbooks, inbox, dispatcher, log } = parts;
+  const counts = { accepted: 0, duplicates: 0, refused: {} as Record<string, number> };
+  const sources = new Map(parts.sources.map((source) => [source.name, source]));
+  const calledClosed = new Set<string>();
 
+  const refuse = (c: Context, reason: keyof typeof REFUSALS, error: string): Response => {
+    counts.refused[reason] = (counts.refused[reason] ?? 0) + 1;
+    return c.json({ error }, REFUSALS[reason]);
+  };
+  const closed = (c: Context, source: AlertSource | undefined): Response => {
+    if (source !== undefined && !calledClosed.has(source.name)) {
+      calledClosed.add(source.name);
+      log(`gateway: an alert came to /alerts/${source.name}, which is closed: set ${source.secret} to open it`);
+    }
+    return refuse(c, 'closed', 'not found');
+  };
+  /** What is genuine but cannot be understood is kept for a person; the sender need not send it again. */
+  const putAside = (c: Context, source: AlertSource, raw: Buffer, error: unknown): Response => {
+    inbox.putAside(`${source.name}: ${String(error).slice(0, 500)}`, raw);
+    log(`gateway: a body from ${source.name} was put aside: ${JSON.stringify(String(error).slice(0, 500))}`);
+    return c.json({ accepted: 0 }, 202);
+  };
+
+  const receive = async (c: Context, source: AlertSource, secret: string): Promise<Response> => {
+    const raw = Buffer.from(await c.req.arrayBuffer());
+    const { headers } = c.req.raw;
+    if (!source.verify(raw, headers, secret)) return refuse(c, 'signature', 'the signature or token is wrong');
+    if (deeperThan(raw, DEPTH_LIMIT)) return refuse(c, 'depth', `nested deeper than ${DEPTH_LIMIT}`);
+    let alerts: Alert[];
+    try {
+      alerts = source.normalise(JSON.parse(raw.toString('utf8')), headers);
+    } catch (error) {
+      if (error instanceof z.ZodError || error instanceof SyntaxError) return refuse(c, 'malformed', mistakeIn(error));
+      return putAside(c, source, raw, error);
+    }
+    const checked = z.array(Alert).safeParse(alerts);
+    if (!checked.success) return putAside(c, source, raw, mistakeIn(checked.error));
+    const routed = checked.data.map((alert) => ({ alert, target: route(alert, settings, runbooks) }));
+    const { repeats } = await inbox.store({ source: source.name, raw, alerts: routed });
+    counts.accepted += alerts.length;
+    counts.duplicates += repeats;
+    dispatcher.wake();
+    return c.json({ accepted: alerts.length }, 202);
+  };
+
+  const app = new Hono();
+  app.use(secureHeaders({ strictTransportSecurity: false, xFrameOptions: 'DENY' }));
   app.post(
     '/alerts/:source',
-    bodyLimit({
-      maxSize: BODY_LIMIT,
-      onError: (c) => (refuse('too-large'), c.json({ error: 'the body is larger than 1 MiB' }, 413)),
-    }),
+    bodyLimit({ maxSize: BODY_LIMIT, onError: (c) => refuse(c, 'too-large', 'the body is larger than 1 MiB') }),
     async (c) => {
-      const name = c.req.param('source');
-      const source = sources.find((one) => one.name === name);
-      const secret = source === undefined ? undefined : env[source.secret];
-      if (source === undefined || !secret) {
-        if (!closed.has(name) && closed.size < 100)
-          log(
-            `gateway: /alerts/${name.slice(0, 40)} is closed${source === undefined ? ', no such source' : `: set ${source.secret} to open it`}`,
-          );
-        closed.add(name);
-        refuse('closed');
-        return c.json({ error: 'not found' }, 404);
-      }
-      if (!/^application\/([a-z0-9.+-]+\+)?json\b/i.test(c.req.header('content-type') ?? ''))
-        return (refuse('media-type'), c.json({ error: 'send application/json' }, 415));
-      const raw = Buffer.from(await c.req.arrayBuffer());
-      const headers = c.req.raw.headers;
-      if (!source.verify(raw, headers, secret))
-        return (refuse('signature'), c.json({ error: 'the signature or token is wrong' }, 401));
-      let alerts;
+      const source = sources.get(c.req.param('source'));
+      const secret = source === undefined ? undefined : parts.env[source.secret];
+      if (source === undefined || !secret) return closed(c, source);
+      if (!/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(c.req.header('content-type') ?? ''))
+        return refuse(c, 'media-type', 'send application/json');
       try {
-        const text = raw.toString('utf8');
-        if (deeperThan(text, DEPTH_LIMIT))
-          return (refuse('depth'), c.json({ error: `nested deeper than ${DEPTH_LIMIT}` }, 400));
-        alerts = source.normalise(JSON.parse(text), headers);
+        return await receive(c, source, secret);
       } catch (error) {
-        refuse('malformed');
-        return c.json(
-          {
-            error:
-              error instanceof ZodError
-                ? `not a body of ${name}: ${error.issues[0]?.path.join('.')}: ${error.issues[0]?.message}`
-                : 'not JSON',
-          },
-          400,
-        );
+        log(`gateway: an alert from ${source.name} could not be stored, it must be sent again: ${String(error)}`);
+        return refuse(c, 'not-stored', 'cannot store, send again');
       }
-      try {
-        await inbox.store(
-          name,
-          raw,
-          alerts.map((alert) => ({ alert, target: route(alert, settings, runbooks) })),
-        );
-      } catch (error) {
-        refuse('not-stored');
-        log(`gateway: an alert could not be stored, the sender must try again: ${String(error)}`);
-        return c.json({ error: 'cannot store, send again' }, 503);
-      }
-      counts.accepted += 1;
-      counts.alerts += alerts.length;
-      dispatcher.wake();
-      return c.json({ accepted: alerts.length }, 202);
     },
   );
-
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
-  app.get('/readyz', (c) => {
+  app.get('/readyz', async (c) => {
     try {
-      return c.json({ inbox: inbox.backlog(), temporal: dispatcher.trouble() ?? 'ok' });
+      inbox.probe();
     } catch (error) {
-      return c.json({ error: `the inbox cannot be read: ${String(error)}` }, 503);
+      log(`gateway: the inbox cannot be written: ${String(error)}`);
+      return c.json({ status: 'unready', inbox: 'cannot be written' }, 503);
     }
+    const temporal = (await parts.temporalAnswers()) ? 'reachable' : 'away, alerts are kept';
+    return c.json({ status: 'ready', inbox: inbox.backlog(), temporal });
   });
-  app.get('/metrics', (c) => {
-    const { waiting, aside } = inbox.backlog();
-    const lines = [
-      `holdfast_gateway_accepted_total ${counts.accepted}`,
-      `holdfast_gateway_alerts_total ${counts.alerts}`,
-      `holdfast_gateway_batches_sent_total ${dispatcher.counts.batches}`,
-      `holdfast_gateway_late_total ${dispatcher.counts.late}`,
-      `holdfast_gateway_inbox_waiting ${waiting}`,
-      `holdfast_gateway_inbox_aside ${aside}`,
-      ...Object.entries(counts.refused).map(([reason, n]) => `holdfast_gateway_refused_total{reason="${reason}"} ${n}`),
-    ];
-    return c.text(`${lines.join('\n')}\n`);
-  });
+  app.get('/metrics', (c) => c.text(metricsText({ ...counts, ...dispatcher.counts, backlog: inbox.backlog() })));
   app.get('/', async (c) => {
-    const { html, style } = await parts.home();
-    c.header('content-security-policy', `default-src 'none'; style-src '${style}'; frame-ancestors 'none'`);
-    return c.html(html);
+    c.header('content-security-policy', CONTENT_SECURITY_POLICY);
+    return c.html(await parts.home());
+  });
+  app.onError((error, c) => {
+    log(`gateway: ${c.req.method} failed: ${JSON.stringify(String(error))}`);
+    return c.json({ error: 'this failed here, try again' }, 500);
   });
   return app;
 }

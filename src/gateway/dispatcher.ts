@@ -1,130 +1,118 @@
-import { WorkflowNotFoundError, type Client } from '@temporalio/client';
-import type { Incident } from '../contracts/index.ts';
-import type { Batch, Inbox } from './inbox.ts';
+import type { Client } from '@temporalio/client';
+import { deliver, isPermanent } from './deliver.ts';
+import type { Inbox } from './inbox.ts';
 
-const DEADLINE_MS = 2000;
 const BACKOFF_MS = { first: 500, most: 5000 };
-/** Batches of one incident are spaced by 0.25 s × their number, at most 30 s: a run never nears Temporal's limit of 10,000 signals. */
-const SPACE_MS = { each: 250, most: 30_000 };
+const IDLE_MS = 60_000;
+const AT_ONCE = 8;
 
 export interface Dispatcher {
   /** Something was stored: look at once. */
   wake(): void;
+  /** Resolves when nothing is under way. */
   stop(): Promise<void>;
-  counts: { batches: number; late: number };
-  /** The last failure to reach Temporal, while it lasts. */
-  trouble(): string | undefined;
+  counts: Readonly<{ batches: number; late: number }>;
 }
 
-/** Takes batches from the inbox to Temporal, in order per incident, again and again until each has arrived. */
+/** Batches of one run are spaced ever wider: a run never nears Temporal's limit of 10,000 signals, not in weeks of a storm. */
+const spacingMs = (sent: number): number => (sent > 2000 ? 600_000 : Math.min(250 * sent, 30_000));
+const backoffMs = (failures: number): number => Math.min(BACKOFF_MS.first * 2 ** (failures - 1), BACKOFF_MS.most);
+const said = (error: unknown): string => {
+  const { message, cause } = error instanceof Error ? error : new Error(String(error));
+  return JSON.stringify(cause instanceof Error ? `${message}: ${cause.message}` : message);
+};
+
+/**
+ * Takes batches from the inbox to Temporal, in order per incident, again and again until each has arrived: the first at once,
+ * further ones of the same incident spaced. While Temporal is away it tries every five seconds.
+ */
 export function startDispatcher(of: {
   inbox: Inbox;
-  client: () => Promise<Client>;
+  client: Client;
   taskQueue: string;
   log: (line: string) => void;
 }): Dispatcher {
-  const { inbox, taskQueue, log } = of;
-  const spacing = new Map<string, { sent: number; notBefore: number }>();
+  const { inbox, client, taskQueue, log } = of;
+  const pace = new Map<string, { runId?: string; sent: number; failures: number; notBefore: number }>();
   const counts = { batches: 0, late: 0 };
   let stopping = false;
-  let trouble: string | undefined;
-  let backoff = BACKOFF_MS.first;
-  let wakeUp: () => void = () => undefined;
+  let endPause = (): void => undefined;
+  let wake = (): void => undefined;
+  let failedRounds = 0;
 
-  const send = async ({ target, batch, opens }: Batch): Promise<void> => {
-    const client = await of.client();
-    const sample = batch.samples[0];
-    await client.connection.withDeadline(Date.now() + DEADLINE_MS, async () => {
-      if (batch.status === 'resolved' || !opens) {
-        await client.workflow
-          .getHandle(target.workflowId)
-          .signal('addAlerts', batch)
-          .catch((error: unknown) => {
-            if (!(error instanceof WorkflowNotFoundError)) throw error;
-            counts.late += 1; // a late resolve or repeat opens nothing
-          });
-        return;
-      }
-      const incident: Incident = {
-        service: target.service,
-        environment: target.environment,
-        severity: sample?.severity ?? 'warning',
-        summary: sample?.summary ?? 'alert',
-        openedAt: new Date().toISOString(),
-        openedBy: `alert:${sample?.source ?? 'gateway'}`,
-      };
-      await client.workflow.signalWithStart(target.type, {
-        workflowId: target.workflowId,
-        taskQueue,
-        workflowTaskTimeout: '3 seconds',
-        args: [incident],
-        signal: 'addAlerts',
-        signalArgs: [batch],
-      });
-    });
-  };
-
-  const due = (workflowId: string): boolean => (spacing.get(workflowId)?.notBefore ?? 0) <= Date.now();
-  const dispatch = async (workflowId: string): Promise<void> => {
-    const batch = inbox.cut(workflowId);
-    if (batch === undefined) return;
+  /** False when it must be tried again. */
+  const dispatch = async (workflowId: string): Promise<boolean> => {
+    const last = pace.get(workflowId) ?? { sent: 0, failures: 0, notBefore: 0 };
     try {
-      await send(batch);
+      const batch = inbox.cut(workflowId);
+      if (batch === undefined) return true;
+      const { batchId } = batch.batch;
+      try {
+        const delivery = await deliver(client, batch, taskQueue);
+        inbox.settle(batchId, delivery.how);
+        counts[delivery.how === 'late' ? 'late' : 'batches'] += 1;
+        const runId = delivery.how === 'reached' ? (delivery.runId ?? last.runId) : undefined;
+        const sent = runId === last.runId ? last.sent + 1 : 1;
+        const notBefore = Date.now() + spacingMs(sent);
+        pace.set(workflowId, { ...(runId === undefined ? {} : { runId }), sent, failures: 0, notBefore });
+      } catch (error) {
+        if (!isPermanent(error)) throw error;
+        inbox.putBatchAside(batchId, said(error));
+        log(`gateway: a batch for ${workflowId} can never be sent and was put aside: ${said(error)}`);
+      }
+      return true;
     } catch (error) {
-      if (!isPermanent(error)) throw error;
-      inbox.putAside(batch.batch.batchId, error instanceof Error ? error.message : String(error));
-      log(`gateway: a batch for ${workflowId} was put aside: ${String(error)}`);
-      return;
+      const failures = last.failures + 1;
+      pace.set(workflowId, { ...last, failures, notBefore: Date.now() + backoffMs(failures) });
+      if (failures === 1) log(`gateway: alerts for ${workflowId} are kept, they cannot be sent yet: ${said(error)}`);
+      return false;
     }
-    inbox.sent(batch.batch.batchId);
-    counts.batches += 1;
-    const sent = (spacing.get(workflowId)?.sent ?? 0) + 1;
-    spacing.set(workflowId, { sent, notBefore: Date.now() + Math.min(SPACE_MS.most, SPACE_MS.each * sent) });
   };
 
-  const loop = async (): Promise<void> => {
-    while (!stopping) {
-      const pending = inbox.pending();
-      const ready = pending.filter(due);
-      try {
-        await Promise.all(ready.map(dispatch));
-        if (ready.length > 0) [trouble, backoff] = [undefined, BACKOFF_MS.first];
-      } catch (error) {
-        if (trouble === undefined) log(`gateway: Temporal cannot be reached, alerts are kept: ${String(error)}`);
-        trouble = error instanceof Error ? error.message : String(error);
-        await wait(backoff);
-        backoff = Math.min(backoff * 2, BACKOFF_MS.most);
-        continue;
-      }
-      const next = Math.min(...pending.map((id) => spacing.get(id)?.notBefore ?? 0), Number.POSITIVE_INFINITY);
-      await wait(pending.length === 0 ? 5000 : Math.max(10, Math.min(next - Date.now(), 1000)), true);
-    }
-  };
-  const wait = (ms: number, wakes = false): Promise<void> =>
+  /** Ended early by `stop`, and by `wake` where there is nothing else to do. */
+  const pause = (ms: number, { idle }: { idle: boolean }): Promise<void> =>
     new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);
-      if (wakes || stopping)
-        wakeUp = () => {
-          clearTimeout(timer);
-          resolve();
-        };
+      endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      wake = idle ? endPause : () => undefined;
+      if (stopping) endPause();
     });
 
-  const running = loop();
+  const round = async (): Promise<void> => {
+    const dueAt = (id: string): number => pace.get(id)?.notBefore ?? 0;
+    const waiting = inbox.waiting();
+    const due = waiting.filter((id) => dueAt(id) <= Date.now()).slice(0, AT_ONCE);
+    if (due.length === 0) {
+      const next = Math.min(...waiting.map(dueAt), Date.now() + IDLE_MS);
+      return await pause(Math.max(1, next - Date.now()), { idle: true });
+    }
+    const sent = await Promise.all(due.map(dispatch));
+    if (sent.includes(true)) {
+      if (failedRounds > 0) log('gateway: Temporal answers again');
+      failedRounds = 0;
+    } else {
+      failedRounds += 1;
+      await pause(backoffMs(failedRounds), { idle: false });
+    }
+  };
+
+  const running = (async () => {
+    while (!stopping)
+      await round().catch(async (error: unknown) => {
+        log(`gateway: the inbox cannot be read: ${said(error)}`);
+        await pause(BACKOFF_MS.most, { idle: false });
+      });
+  })();
   return {
-    wake: () => wakeUp(),
+    wake: () => wake(),
     async stop() {
       stopping = true;
-      wakeUp();
+      endPause();
       await running;
     },
     counts,
-    trouble: () => trouble,
   };
 }
-
-/** gRPC INVALID_ARGUMENT: the same bytes would be refused again. */
-const isPermanent = (error: unknown): boolean => {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error && 'code' in cause && cause.code === 3;
-};

@@ -1,62 +1,78 @@
 import { randomUUID } from 'node:crypto';
-import { chmodSync, mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { Alert, AlertBatch } from '../contracts/index.ts';
-import type { Target } from './routing.ts';
+import { Alert, AlertBatch } from '../contracts/index.ts';
+import { boundedSamples } from './samples.ts';
+import { Target } from './routing.ts';
 
-const SAMPLES = 10;
+const HOUR_MS = 60 * 60 * 1000;
+/** `taken` of `deliveries` are in batches already; `reached_at` is when the last of those batches reached an incident. */
 const SCHEMA = `
-  create table if not exists deliveries (id integer primary key, at text not null, source text not null, raw blob not null) strict;
+  create table if not exists bodies (id integer primary key, at text not null, source text not null, raw blob not null) strict;
   create table if not exists alerts (
-    key text primary key, first_at text not null, last_at text not null, deliveries integer not null, taken integer not null, taken_at text not null,
-    status text not null, target text not null, workflow_id text not null, alert text not null) strict;
-  create index if not exists alerts_pending on alerts (workflow_id) where deliveries > taken;
-  create table if not exists batches (id text primary key, at text not null, reopens integer not null, target text not null, batch text not null) strict;
-  create table if not exists aside (id integer primary key, at text not null, reason text not null, what text not null) strict;`;
+    source text not null, key text not null, status text not null, workflow_id text not null, target text not null,
+    alert text not null, body integer, deliveries integer not null, taken integer not null, first_at text not null,
+    last_at text not null, waiting_since text not null, batch text, reached_at text,
+    primary key (source, key, status)) strict;
+  create index if not exists alerts_waiting on alerts (workflow_id) where deliveries > taken;
+  create index if not exists alerts_batch on alerts (batch) where batch is not null;
+  create index if not exists alerts_body on alerts (body);
+  create table if not exists batches (
+    id text primary key, at text not null, workflow_id text not null, target text not null, batch text not null,
+    reopens integer not null) strict;
+  create table if not exists aside (id integer primary key, at text not null, reason text not null, what blob not null) strict;
+  create table if not exists probe (id integer primary key, at text not null) strict;`;
 
 export interface Batch {
   target: Target;
   batch: AlertBatch;
-  /** May it open an incident? Only what was not dispatched before, or long ago, may. */
-  opens: boolean;
+  /** How many of its keys last reached an incident so long ago that they may open one anew. */
+  reopens: number;
+  /** It was cut before, and may have arrived. */
+  tried: boolean;
 }
 
-interface Stored {
+interface Arrival {
   source: string;
   raw: Buffer;
   alerts: { alert: Alert; target: Target }[];
-  done: (error?: Error) => void;
 }
 
 export interface Inbox {
-  /** Resolves when the bytes are on the disk. Everything that arrives in one turn of the event loop is one transaction. */
-  store(source: string, raw: Buffer, alerts: Stored['alerts']): Promise<void>;
-  /** Workflow ids with something to send. */
-  pending(): string[];
-  /** Cut what waits for this incident into a batch, durably, or return the one that was cut and not yet sent. */
+  /**
+   * Resolves when the bytes are on the disk, with how many of the alerts were known. Everything that arrives in one turn of
+   * the event loop is one transaction.
+   */
+  store(arrival: Arrival): Promise<{ repeats: number }>;
+  /** Workflow ids with something to send, the longest waiting first. */
+  waiting(): string[];
+  /** Cut what waits for this incident into a batch, durably, or return the one that was cut and is not settled. */
   cut(workflowId: string): Batch | undefined;
-  sent(batchId: string): void;
-  /** Put a batch aside that can never be sent, with the reason. */
-  putAside(batchId: string, reason: string): void;
-  backlog(): { waiting: number; aside: number };
+  /** The batch reached an incident, or there was none for it to join. */
+  settle(batchId: string, how: 'reached' | 'late'): void;
+  /** Keep what can never be understood or sent, with the reason, where it blocks nothing. */
+  putAside(reason: string, what: Buffer): void;
+  putBatchAside(batchId: string, reason: string): void;
+  backlog(): { waiting: number; oldestAgeMs: number; aside: number };
+  /** @throws Error when the inbox cannot be written. */
+  probe(): void;
+  /** Forget what was settled before this time. */
   prune(before: Date): void;
   close(): void;
 }
 
-/** The gateway's own durable inbox: SQLite, write-ahead log, every commit on the disk. `reopenMs`: how long a repeat of a dispatched alert only joins. */
-export function openInbox(stateDir: string, reopenMs = 60 * 60 * 1000): Inbox {
+/**
+ * The gateway's durable inbox: SQLite with a write-ahead log, every commit on the disk, `<stateDir>/inbox.sqlite`. One row per
+ * natural key and status. A repeat opens an incident anew only `reopenMs` after the key last reached one.
+ */
+export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 } = {}): Inbox {
   mkdirSync(stateDir, { recursive: true });
   const file = join(stateDir, 'inbox.sqlite');
-  const db = new DatabaseSync(file, { timeout: 5000 });
-  chmodSync(file, 0o600);
-  db.exec('pragma journal_mode = wal; pragma synchronous = full');
-  db.exec(SCHEMA);
-  const insertDelivery = db.prepare('insert into deliveries (at, source, raw) values (?, ?, ?)');
-  const upsertAlert =
-    db.prepare(`insert into alerts values (:key, :at, :at, 1, 0, '', :status, :target, :workflowId, :alert)
-    on conflict (key) do update set deliveries = deliveries + 1, last_at = :at`);
-  let waiting: Stored[] = [];
+  closeSync(openSync(file, 'a', 0o600)); // SQLite gives its other files the mode of this one
+  const db = new DatabaseSync(file, { timeout: lockMs });
+  db.exec(`pragma journal_mode = wal; pragma synchronous = full; ${SCHEMA}`);
+  const now = (): string => new Date().toISOString();
 
   const transaction = <T>(run: () => T): T => {
     db.exec('begin immediate');
@@ -69,107 +85,171 @@ export function openInbox(stateDir: string, reopenMs = 60 * 60 * 1000): Inbox {
       throw error;
     }
   };
+  const upsert = db.prepare(`
+    insert into alerts (source, key, status, workflow_id, target, alert, deliveries, taken, first_at, last_at, waiting_since)
+    values (:source, :key, :status, :workflowId, :target, :alert, 1, 0, :at, :at, :at)
+    on conflict do update set deliveries = deliveries + 1, last_at = :at,
+      waiting_since = iif(deliveries = taken, :at, waiting_since), workflow_id = :workflowId, target = :target
+    returning rowid, deliveries`);
+  const insertBody = db.prepare('insert into bodies (at, source, raw) values (?, ?, ?)');
+  const setBody = db.prepare('update alerts set body = ? where rowid = ?');
+  const insertAside = db.prepare('insert into aside (at, reason, what) values (?, ?, ?)');
+
+  const insert = ({ source, raw, alerts }: Arrival): { repeats: number } => {
+    const at = now();
+    const rows = alerts.map(({ alert, target }) => {
+      const { key, status } = alert;
+      const { workflowId } = target;
+      const texts = { target: JSON.stringify(target), alert: JSON.stringify(alert) };
+      return upsert.get({ source, key, status, workflowId, ...texts, at }) as { rowid: number; deliveries: number };
+    });
+    const fresh = rows.filter(({ deliveries }) => deliveries === 1);
+    if (fresh.length > 0) {
+      const body = insertBody.run(at, source, raw).lastInsertRowid;
+      for (const { rowid } of fresh) setBody.run(body, rowid);
+    }
+    return { repeats: rows.length - fresh.length };
+  };
+
+  let arrivals: (Arrival & { resolve: (stored: { repeats: number }) => void; reject: (error: unknown) => void })[] = [];
   const flush = (): void => {
-    const stored = waiting;
-    waiting = [];
+    const group = arrivals;
+    arrivals = [];
     try {
-      transaction(() => {
-        const at = new Date().toISOString();
-        for (const { source, raw, alerts } of stored) {
-          insertDelivery.run(at, source, raw);
-          for (const { alert, target } of alerts)
-            upsertAlert.run({
-              key: `${source}|${alert.key}`,
-              at,
-              status: alert.status,
-              target: JSON.stringify(target),
-              workflowId: target.workflowId,
-              alert: JSON.stringify(alert),
-            });
-        }
-      });
-      for (const { done } of stored) done();
+      const stored = transaction(() => group.map(insert));
+      group.forEach(({ resolve }, i) => resolve(stored[i] as { repeats: number }));
     } catch (error) {
-      for (const { done } of stored) done(error instanceof Error ? error : new Error(String(error)));
+      for (const { reject } of group) reject(error);
     }
   };
 
+  /** Samples of the rows of a batch; what cannot be read goes aside. */
+  const samplesOf = (workflowId: string, status: string): { target: Target; samples: Alert[] } | undefined => {
+    const rows = db
+      .prepare(
+        `select rowid, source, key, target, alert from alerts
+         where workflow_id = ? and status = ? and deliveries > taken order by taken, first_at limit 10`,
+      )
+      .all(workflowId, status) as { rowid: number; source: string; key: string; target: string; alert: string }[];
+    const read = rows.map((row) => {
+      try {
+        return { target: Target.parse(JSON.parse(row.target)), alert: Alert.parse(JSON.parse(row.alert)) };
+      } catch (error) {
+        insertAside.run(now(), `not readable: ${String(error).slice(0, 500)}`, Buffer.from(JSON.stringify(row)));
+        db.prepare('delete from alerts where rowid = ?').run(row.rowid);
+        return undefined;
+      }
+    });
+    const good = read.filter((row) => row !== undefined);
+    if (good[0] !== undefined)
+      return { target: good[0].target, samples: boundedSamples(good.map(({ alert }) => alert)) };
+    return rows.length === 0 ? undefined : samplesOf(workflowId, status);
+  };
+
+  const cutNew = (workflowId: string): Batch | undefined => {
+    // The status whose news is older goes first, so that the newest word stands at the end.
+    const next = db
+      .prepare(
+        `select status from alerts where workflow_id = ? and deliveries > taken
+         group by status order by max(last_at), status limit 1`,
+      )
+      .get(workflowId) as { status: 'firing' | 'resolved' } | undefined;
+    if (next === undefined) return undefined;
+    const { status } = next;
+    const sampled = samplesOf(workflowId, status);
+    if (sampled === undefined) return cutNew(workflowId);
+    const mine = 'workflow_id = ? and status = ? and deliveries > taken';
+    const count = db
+      .prepare(
+        `select sum(taken = 0) as fresh, sum(deliveries - taken) as deliveries,
+           sum(reached_at is null or reached_at < ?) as reopens from alerts where ${mine}`,
+      )
+      .get(new Date(Date.now() - reopenMs).toISOString(), workflowId, status) as {
+      fresh: number;
+      deliveries: number;
+      reopens: number;
+    };
+    const { fresh: distinct, deliveries, reopens } = count;
+    const { target, samples } = sampled;
+    const batch: AlertBatch = { batchId: randomUUID(), distinct, deliveries, status, samples };
+    db.prepare(`update alerts set taken = deliveries, batch = ? where ${mine}`).run(batch.batchId, workflowId, status);
+    db.prepare('insert into batches (id, at, workflow_id, target, batch, reopens) values (?, ?, ?, ?, ?, ?)').run(
+      batch.batchId,
+      now(),
+      workflowId,
+      JSON.stringify(target),
+      JSON.stringify(batch),
+      reopens,
+    );
+    return { target, batch, reopens, tried: false };
+  };
+
+  const cut = (workflowId: string): Batch | undefined => {
+    const open = db.prepare('select * from batches where workflow_id = ? order by at limit 1').get(workflowId);
+    if (open === undefined) return cutNew(workflowId);
+    try {
+      const target = Target.parse(JSON.parse(String(open['target'])));
+      const batch = AlertBatch.parse(JSON.parse(String(open['batch'])));
+      return { target, batch, reopens: Number(open['reopens']), tried: true };
+    } catch (error) {
+      batchAside(String(open['id']), `not readable: ${String(error).slice(0, 500)}`);
+      return cut(workflowId);
+    }
+  };
+  const forget = (batchId: string): void => {
+    db.prepare('delete from batches where id = ?').run(batchId);
+    db.prepare('update alerts set batch = null where batch = ?').run(batchId);
+  };
+  const batchAside = (batchId: string, reason: string): void => {
+    db.prepare('insert into aside (at, reason, what) select ?, ?, cast(batch as blob) from batches where id = ?').run(
+      now(),
+      reason,
+      batchId,
+    );
+    forget(batchId);
+  };
+
   return {
-    store: (source, raw, alerts) =>
+    store: (arrival) =>
       new Promise((resolve, reject) => {
-        if (waiting.length === 0) setImmediate(flush);
-        waiting.push({ source, raw, alerts, done: (error) => (error === undefined ? resolve() : reject(error)) });
+        if (arrivals.length === 0) setImmediate(flush);
+        arrivals.push({ ...arrival, resolve, reject });
       }),
-    pending: () =>
-      (
-        db
-          .prepare(
-            `select workflow_id as id from alerts where deliveries > taken union select json_extract(target, '$.workflowId') from batches`,
-          )
-          .all() as { id: string }[]
-      ).map(({ id }) => id),
-    cut: (workflowId) =>
+    waiting: () =>
+      db
+        .prepare(
+          `select workflow_id as id, min(since) as since from (
+             select workflow_id, waiting_since as since from alerts where deliveries > taken
+             union all select workflow_id, at from batches) group by id order by since`,
+        )
+        .all()
+        .map(({ id }) => String(id)),
+    cut: (workflowId) => transaction(() => cut(workflowId)),
+    settle: (batchId, how) =>
       transaction(() => {
-        const open = db
-          .prepare(`select * from batches where json_extract(target, '$.workflowId') = ? order by at limit 1`)
-          .get(workflowId);
-        if (open !== undefined)
-          return {
-            target: JSON.parse(String(open['target'])) as Target,
-            batch: JSON.parse(String(open['batch'])) as AlertBatch,
-            opens: open['reopens'] === 1,
-          };
-        const first = db
-          .prepare(
-            'select status from alerts where workflow_id = ? and deliveries > taken order by last_at, status limit 1',
-          )
-          .get(workflowId);
-        if (first === undefined) return undefined;
-        const rows = db
-          .prepare('select * from alerts where workflow_id = ? and status = ? and deliveries > taken order by first_at')
-          .all(workflowId, first['status'] as string) as Record<string, string | number>[];
-        const reopenBefore = new Date(Date.now() - reopenMs).toISOString();
-        const opens = rows.some((row) => row['taken'] === 0 || String(row['taken_at']) < reopenBefore);
-        const batch: AlertBatch = {
-          batchId: randomUUID(),
-          distinct: rows.filter((row) => row['taken'] === 0).length,
-          deliveries: rows.reduce((sum, row) => sum + Number(row['deliveries']) - Number(row['taken']), 0),
-          status: first['status'] as AlertBatch['status'],
-          samples: rows.slice(0, SAMPLES).map((row) => JSON.parse(String(row['alert'])) as Alert),
-        };
-        const target = JSON.parse(String(rows[0]?.['target'])) as Target;
-        db.prepare(
-          'update alerts set taken = deliveries, taken_at = ? where workflow_id = ? and status = ? and deliveries > taken',
-        ).run(new Date().toISOString(), workflowId, batch.status);
-        db.prepare('insert into batches values (?, ?, ?, ?, ?)').run(
-          batch.batchId,
-          new Date().toISOString(),
-          opens ? 1 : 0,
-          JSON.stringify(target),
-          JSON.stringify(batch),
-        );
-        return { target, batch, opens };
+        if (how === 'reached') db.prepare('update alerts set reached_at = ? where batch = ?').run(now(), batchId);
+        forget(batchId);
       }),
-    sent: (batchId) => void db.prepare('delete from batches where id = ?').run(batchId),
-    putAside: (batchId, reason) =>
-      transaction(() => {
-        db.prepare('insert into aside (at, reason, what) select ?, ?, batch from batches where id = ?').run(
-          new Date().toISOString(),
-          reason,
-          batchId,
-        );
-        db.prepare('delete from batches where id = ?').run(batchId);
-      }),
-    backlog: () => ({
-      waiting:
-        Number(db.prepare('select coalesce(sum(deliveries - taken), 0) as n from alerts').get()?.['n']) +
-        Number(db.prepare('select count(*) as n from batches').get()?.['n']),
-      aside: Number(db.prepare('select count(*) as n from aside').get()?.['n']),
-    }),
+    putAside: (reason, what) => void insertAside.run(now(), reason, what),
+    putBatchAside: (batchId, reason) => transaction(() => batchAside(batchId, reason)),
+    backlog: () => {
+      const { waiting, since, aside } = db
+        .prepare(
+          `select coalesce(sum(n), 0) as waiting, min(since) as since, (select count(*) from aside) as aside from (
+             select deliveries - taken as n, waiting_since as since from alerts where deliveries > taken
+             union all select json_extract(batch, '$.deliveries'), at from batches where json_valid(batch))`,
+        )
+        .get() as { waiting: number; since: string | null; aside: number };
+      return { waiting, oldestAgeMs: since === null ? 0 : Math.max(0, Date.now() - Date.parse(since)), aside };
+    },
+    probe: () =>
+      void db.prepare('insert into probe values (1, ?) on conflict do update set at = excluded.at').run(now()),
     prune: (before) =>
       transaction(() => {
-        db.prepare('delete from deliveries where at < ?').run(before.toISOString());
-        db.prepare('delete from alerts where last_at < ? and deliveries = taken').run(before.toISOString());
+        db.prepare('delete from alerts where last_at < ? and deliveries = taken and batch is null').run(
+          before.toISOString(),
+        );
+        db.exec('delete from bodies where not exists (select 1 from alerts where alerts.body = bodies.id)');
       }),
     close: () => db.close(),
   };

@@ -1,10 +1,13 @@
-/** Prometheus Alertmanager, webhook version 4; it signs nothing, so a bearer token (`http_config.authorization`). */
+/**
+ * Prometheus Alertmanager, webhook version 4. It signs nothing, so it sends a bearer token (`http_config.authorization`).
+ * `Watchdog`, which fires for ever to show that the path works, is understood as nothing to do.
+ */
 import { z } from 'zod';
-import type { Alert } from '../../contracts/index.ts';
-import { cut, equal, instantOf, labelsOf, Labels, severityOf, slugOf, Text, type AlertSource } from '../source.ts';
+import { alertOf, defineSource, equal, keyOf, Labels, labelsOf, Text } from '../source.ts';
 
 const Body = z.object({
   groupKey: Text,
+  truncatedAlerts: z.number().nullish(),
   alerts: z
     .array(
       z.object({
@@ -16,35 +19,34 @@ const Body = z.object({
         generatorURL: Text,
       }),
     )
-    .max(10_000),
+    .nullable(),
 });
 
-export const alertmanager: AlertSource = {
+export const alertmanager = defineSource({
   name: 'alertmanager',
   secret: 'HOLDFAST_ALERTMANAGER_TOKEN',
-  verify: (_raw, headers, secret) => equal(headers.get('authorization') ?? '', `Bearer ${secret}`),
+  verify: (_raw, headers, secret) =>
+    equal((headers.get('authorization') ?? '').replace(/^bearer +/i, 'Bearer '), `Bearer ${secret}`),
   normalise(body) {
-    const { groupKey, alerts } = Body.parse(body);
-    return alerts.map((one): Alert => {
-      const labels = labelsOf(one.labels);
-      const service = slugOf(labels['service']);
-      const environment = slugOf(labels['environment'] ?? labels['env']);
+    const { groupKey, truncatedAlerts, alerts } = Body.parse(body);
+    return (alerts ?? []).flatMap((one) => {
+      const labels = labelsOf({ ...one.labels, ...(truncatedAlerts ? { truncated_alerts: truncatedAlerts } : {}) });
       const annotations = labelsOf(one.annotations);
-      const status = one.status === 'resolved' ? 'resolved' : 'firing';
-      const identity = one.fingerprint ?? JSON.stringify(labels).slice(0, 200);
-      return {
+      const name = labels['alertname'] ?? 'unnamed alert';
+      if (name === 'Watchdog') return [];
+      return alertOf({
         source: 'alertmanager',
-        key: `${cut(groupKey, 200)}|${cut(identity, 200)}|${cut(one.startsAt, 40)}|${status}`,
-        name: cut(labels['alertname'], 200),
-        status,
-        severity: severityOf(labels['severity']),
-        summary: cut(annotations['summary'] ?? annotations['description'] ?? labels['alertname'], 1000),
-        startsAt: instantOf(one.startsAt),
+        key: keyOf(groupKey, one.fingerprint ?? JSON.stringify(one.labels), one.startsAt),
+        name,
+        resolved: one.status === 'resolved',
+        severity: labels['severity'],
+        service: labels['service'],
+        environment: labels['environment'] ?? labels['env'],
+        summary: annotations['summary'] ?? annotations['description'],
+        startsAt: one.startsAt,
         labels,
-        ...(service === undefined ? {} : { service }),
-        ...(environment === undefined ? {} : { environment }),
-        ...(one.generatorURL ? { url: cut(one.generatorURL, 2000) } : {}),
-      };
+        url: one.generatorURL,
+      });
     });
   },
-};
+});

@@ -1,132 +1,149 @@
 /**
  * Sentry integration webhooks: `Sentry-Hook-Signature` is the hex HMAC-SHA256 of the raw body with the client secret.
- * Resources: event_alert, metric_alert, issue, error; installation and comments are understood as nothing to do.
+ * Alerts are made of `event_alert`, `metric_alert`, `issue` and `error`; any other resource (installation, comment) is
+ * understood as nothing to do.
+ * Source  docs.sentry.io, "Integration Platform: Webhooks".
  */
 import { createHmac } from 'node:crypto';
 import { z } from 'zod';
 import type { Alert } from '../../contracts/index.ts';
-import { cut, equal, instantOf, severityOf, Text, type AlertSource } from '../source.ts';
+import { alertOf, defineSource, equal, keyOf, labelsOf, Text } from '../source.ts';
 
 const Id = z.union([z.string(), z.number()]).nullish();
-const Project = z
-  .union([z.string(), z.number(), z.object({ slug: Text }).transform(({ slug }) => slug ?? '')])
-  .nullish();
+const Project = z.object({ slug: Text }).nullish().catch(null);
+
 const Event = z.object({
   event_id: Text,
   issue_id: Id,
   title: Text,
   level: Text,
-  project: Project,
   environment: Text,
+  release: Text,
+  url: Text,
   web_url: Text,
   datetime: Text,
+  tags: z
+    .array(z.tuple([z.string(), z.unknown()]))
+    .nullish()
+    .catch(null),
 });
 const Issue = z.object({
   id: Id,
   title: Text,
   level: Text,
-  status: Text,
   project: Project,
+  web_url: Text,
   permalink: Text,
   firstSeen: Text,
+  lastSeen: Text,
 });
 const Metric = z.object({
   id: Id,
-  identifier: Id,
   title: Text,
   date_started: Text,
-  projects: z.array(z.string()).nullish(),
-});
-const Body = z.object({
-  action: Text,
-  data: z
-    .object({
-      event: Event.nullish(),
-      error: Event.nullish(),
-      issue: Issue.nullish(),
-      metric_alert: Metric.nullish(),
-      triggered_rule: Text,
-      description_title: Text,
-    })
-    .nullish(),
+  projects: z.array(z.string()).nullish().catch(null),
+  alert_rule: z.object({ name: Text, environment: Text }).nullish().catch(null),
 });
 
-export const sentry: AlertSource = {
+const bodies = {
+  event_alert: z.object({ data: z.object({ event: Event, triggered_rule: Text }) }),
+  error: z.object({ data: z.object({ error: Event }) }),
+  issue: z.object({ action: z.string(), data: z.object({ issue: Issue }) }),
+  metric_alert: z.object({
+    action: z.string(),
+    data: z.object({ metric_alert: Metric, description_title: Text, description_text: Text, web_url: Text }),
+  }),
+};
+
+/** Sentry names the project of an event by number; its slug is in the address of the event in the API. */
+const projectOf = (url: string | null | undefined): string | undefined =>
+  /\/projects\/[^/]+\/([a-z0-9_-]+)\//.exec(url ?? '')?.[1];
+
+function eventAlert(resource: string, event: z.output<typeof Event>, rule?: string | null): Alert {
+  const tags = Object.fromEntries(event.tags ?? []);
+  const name = rule || 'SentryError';
+  const project = projectOf(event.url);
+  const labels = labelsOf({
+    alertname: name,
+    resource,
+    project,
+    environment: event.environment,
+    release: event.release,
+    ...tags,
+  });
+  return alertOf({
+    source: 'sentry',
+    key: keyOf(resource, rule, event.event_id ?? event.issue_id),
+    name,
+    severity: event.level,
+    service: labels['service'] ?? project,
+    environment: labels['environment'],
+    summary: event.title,
+    startsAt: event.datetime,
+    labels,
+    url: event.web_url,
+  });
+}
+
+/** A regression of an issue is a new firing; an assignment or an archived issue is nothing to do. */
+function issueAlert({ action, data: { issue } }: z.output<(typeof bodies)['issue']>): Alert[] {
+  if (!['created', 'unresolved', 'resolved'].includes(action)) return [];
+  const project = issue.project?.slug;
+  return [
+    alertOf({
+      source: 'sentry',
+      key: keyOf('issue', issue.id, ...(action === 'unresolved' ? [issue.lastSeen] : [])),
+      name: 'SentryIssue',
+      resolved: action === 'resolved',
+      severity: issue.level,
+      service: project,
+      summary: issue.title,
+      startsAt: action === 'unresolved' ? issue.lastSeen : issue.firstSeen,
+      labels: labelsOf({ alertname: 'SentryIssue', resource: 'issue', project, level: issue.level }),
+      url: issue.web_url ?? issue.permalink,
+    }),
+  ];
+}
+
+function metricAlert({ action, data }: z.output<(typeof bodies)['metric_alert']>): Alert {
+  const { id, title, date_started: startsAt, projects, alert_rule: rule } = data.metric_alert;
+  const name = rule?.name || title || 'SentryMetricAlert';
+  const project = projects?.[0];
+  return alertOf({
+    source: 'sentry',
+    key: keyOf('metric_alert', id, startsAt),
+    name,
+    resolved: action === 'resolved',
+    severity: action,
+    service: project,
+    environment: rule?.environment,
+    summary: [data.description_title ?? title, data.description_text].filter(Boolean).join(': '),
+    startsAt,
+    labels: labelsOf({ alertname: name, resource: 'metric_alert', project, environment: rule?.environment }),
+    url: data.web_url,
+  });
+}
+
+export const sentry = defineSource({
   name: 'sentry',
   secret: 'HOLDFAST_SENTRY_CLIENT_SECRET',
   verify: (raw, headers, secret) =>
     equal(headers.get('sentry-hook-signature') ?? '', createHmac('sha256', secret).update(raw).digest('hex')),
   normalise(body, headers) {
-    const resource = cut(headers.get('sentry-hook-resource'), 40);
-    const { action, data } = Body.parse(body);
-    const alert = (of: {
-      id: unknown;
-      name: string;
-      title: string | null | undefined;
-      level?: string | null | undefined;
-      project?: unknown;
-      environment?: string | null | undefined;
-      at: string | null | undefined;
-      url?: string | null | undefined;
-      resolved?: boolean;
-    }): Alert[] => [
-      {
-        source: 'sentry',
-        key: cut(`${resource}|${String(of.id)}|${of.resolved === true ? 'resolved' : 'firing'}`, 512),
-        name: cut(of.name, 200),
-        status: of.resolved === true ? 'resolved' : 'firing',
-        severity: severityOf(of.level),
-        summary: cut(of.title ?? of.name, 1000),
-        startsAt: instantOf(of.at),
-        labels: {
-          alertname: cut(of.name, 200),
-          resource,
-          ...(of.project ? { project: cut(String(of.project), 200) } : {}),
-          ...(of.environment ? { environment: cut(of.environment, 200) } : {}),
-        },
-        ...(of.url ? { url: cut(of.url, 2000) } : {}),
-      },
-    ];
-    const event = data?.event ?? data?.error;
-    if (resource === 'metric_alert' && data?.metric_alert) {
-      const { id, identifier, title, date_started: at, projects } = data.metric_alert;
-      const name = title ?? data.description_title ?? 'metric alert';
-      return alert({
-        id: `${id ?? identifier}|${at}`,
-        name,
-        title: data.description_title ?? title,
-        level: action,
-        at,
-        project: projects?.[0],
-        resolved: action === 'resolved',
-      });
+    const resource = headers.get('sentry-hook-resource');
+    switch (resource) {
+      case 'event_alert': {
+        const { event, triggered_rule } = bodies.event_alert.parse(body).data;
+        return [eventAlert(resource, event, triggered_rule)];
+      }
+      case 'error':
+        return [eventAlert(resource, bodies.error.parse(body).data.error)];
+      case 'issue':
+        return issueAlert(bodies.issue.parse(body));
+      case 'metric_alert':
+        return [metricAlert(bodies.metric_alert.parse(body))];
+      default:
+        return [];
     }
-    if (resource === 'issue' && data?.issue) {
-      const { id, title, level, project, permalink, firstSeen, status } = data.issue;
-      return alert({
-        id,
-        name: 'SentryIssue',
-        title,
-        level,
-        project,
-        at: firstSeen,
-        url: permalink,
-        resolved: action === 'resolved' || status === 'resolved',
-      });
-    }
-    if ((resource === 'event_alert' || resource === 'error') && event) {
-      const { event_id: id, issue_id: issue, title, level, project, environment, web_url: url, datetime } = event;
-      return alert({
-        id: id ?? issue,
-        name: data?.triggered_rule ?? 'SentryError',
-        title,
-        level,
-        project,
-        environment,
-        at: datetime,
-        url,
-      });
-    }
-    return [];
   },
-};
+});

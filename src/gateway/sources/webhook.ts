@@ -1,7 +1,11 @@
-/** Any sender that signs as Standard Webhooks asks (standardwebhooks.com): id, timestamp (5 minutes) and HMAC-SHA256 signatures. */
+/**
+ * One alert of any sender that signs as Standard Webhooks asks (standardwebhooks.com): id, timestamp within five minutes,
+ * HMAC-SHA256. The body's `id` names the firing; without one its name, service and start do; without a start, the message's id.
+ */
+import { isUtf8 } from 'node:buffer';
 import { Webhook } from 'standardwebhooks';
 import { z } from 'zod';
-import { cut, instantOf, labelsOf, Labels, severityOf, slugOf, Text, type AlertSource } from '../source.ts';
+import { alertOf, defineSource, keyOf, Labels, labelsOf, Text } from '../source.ts';
 
 const Body = z.object({
   id: Text,
@@ -9,40 +13,37 @@ const Body = z.object({
   service: Text,
   environment: Text,
   severity: Text,
-  status: Text,
+  status: z.enum(['firing', 'resolved']).nullish(),
   summary: Text,
   startsAt: Text,
   labels: Labels,
 });
 
-export const webhook: AlertSource = {
+export const webhook = defineSource({
   name: 'webhook',
   secret: 'HOLDFAST_WEBHOOK_SECRET',
+  secretForm: /^(whsec_)?[A-Za-z0-9+/]{4,}={0,2}$/,
   verify(raw, headers, secret) {
+    if (!isUtf8(raw)) return false; // the signature is checked over text: it must be these bytes and no others
     try {
-      new Webhook(secret).verify(raw.toString('utf8'), Object.fromEntries(headers));
+      new Webhook(secret).verify(raw, Object.fromEntries(headers), { jsonParse: false });
       return true;
     } catch {
-      return false; // missing headers, too old, no signature of ours, or signed text that is not JSON
+      return false; // a header is missing, the time is too far off, or no signature is ours
     }
   },
   normalise(body, headers) {
-    const { id, name, severity, summary, startsAt, labels, ...rest } = Body.parse(body);
-    const service = slugOf(rest.service);
-    const environment = slugOf(rest.environment);
+    const { id, name, status, labels, ...rest } = Body.parse(body);
+    const key = rest.startsAt ? keyOf(name, rest.service, rest.environment, rest.startsAt) : headers.get('webhook-id');
     return [
-      {
+      alertOf({
+        ...rest,
         source: 'webhook',
-        key: cut(headers.get('webhook-id') ?? id ?? `${name}|${rest.service}|${startsAt}`, 512),
-        name: cut(name, 200),
-        status: rest.status === 'resolved' ? 'resolved' : 'firing',
-        severity: severityOf(severity),
-        summary: cut(summary ?? name, 1000),
-        startsAt: instantOf(startsAt),
+        key: keyOf(id || key),
+        name,
+        resolved: status === 'resolved',
         labels: labelsOf(labels),
-        ...(service === undefined ? {} : { service }),
-        ...(environment === undefined ? {} : { environment }),
-      },
+      }),
     ];
   },
-};
+});
