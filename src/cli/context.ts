@@ -39,6 +39,6 @@ export async function statusOf({ client }: Context, workflowId: string, runId?: 
   );
 }
 
-/** Where the Temporal UI shows a run. */
+/** Where the Temporal UI shows what a run asks. */
 export const uiLink = (config: Config, { workflowId, runId }: { workflowId: string; runId: string }): string =>
-  `${config.HOLDFAST_TEMPORAL_UI_URL ?? 'http://127.0.0.1:8233'}/namespaces/${config.TEMPORAL_NAMESPACE}/workflows/${encodeURIComponent(workflowId)}/${runId}`;
+  `${config.HOLDFAST_TEMPORAL_UI_URL ?? 'http://127.0.0.1:8233'}/namespaces/${config.TEMPORAL_NAMESPACE}/workflows/${encodeURIComponent(workflowId)}/${runId}/user-metadata`;

@@ -178,7 +178,7 @@ async function showHowToApprove({ config }: Context, status: Status, say: (line:
     '',
     `It asks you: ${status.proposal?.summary}?`,
     `  In the Temporal UI:  ${uiLink(config, status)}`,
-    '    "Request Cancellation" has a menu beside it: Send a Signal, name approve (or reject), and as input:',
+    '    More Actions, Send a Signal, name approve (or reject), and as input:',
     `    {"by":"${page.person}","code":"${page.code}"}`,
     `  Or in another terminal:  npm run -s holdfast -- approve ${status.workflowId} --as ${page.person}`,
     `  If nobody answers until ${status.waitingUntil}, the next level of the ladder is asked.`,

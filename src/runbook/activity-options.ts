@@ -27,9 +27,8 @@ export const delivery = {
   retry: { initialInterval: '500 ms', maximumInterval: '15 seconds', nonRetryableErrorTypes: BUGS },
 } satisfies ActivityOptions;
 
-/** The record: retried for as long as it takes; at the end of a run an attempt under way is let finish, for 15 s at most. */
+/** The record: retried for as long as it takes. */
 export const projection = {
-  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
   startToCloseTimeout: '15 seconds',
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 } satisfies ActivityOptions;

@@ -43,12 +43,7 @@ export function defineRunbook(meta: RunbookMeta, steps: (run: Run) => Promise<Re
     answerMessages(story, board);
     const approvals = createApprovals({ story, board, policy: () => policy });
 
-    const recording = new CancellationScope();
-    const recorded = recording
-      .run(() => keepRecord(story))
-      .catch((error: unknown) => {
-        if (!isCancellation(error)) story.tell('record', 'the record is behind');
-      });
+    const recorder = keepRecord(story);
     const result = await (async (): Promise<Result> => {
       try {
         policy = await readPolicy({ service: incident.service, environment: incident.environment });
@@ -63,9 +58,10 @@ export function defineRunbook(meta: RunbookMeta, steps: (run: Run) => Promise<Re
         };
       }
     })();
-    await CancellationScope.nonCancellable(() => close(story, policy, result));
-    recording.cancel();
-    await recorded;
+    await CancellationScope.nonCancellable(async () => {
+      await recorder.stop();
+      await close(story, policy, result);
+    });
     await condition(allHandlersFinished);
     return result;
   };
@@ -168,13 +164,33 @@ function answerMessages(story: Story, board: Switchboard): void {
   });
 }
 
-/** One write at a time, always of the newest state; Supabase may be away for hours. */
-async function keepRecord(story: Story): Promise<void> {
-  for (let written = 0; ;) {
-    await condition(() => story.wanted() > written);
-    written = story.status.revision;
-    await record({ ...story.status });
-  }
+/** One write at a time, always of the newest state; Supabase may be away for hours. At the end one under way gets 15 s. */
+function keepRecord(story: Story): { stop(): Promise<void> } {
+  let stopped = false;
+  let writing = false;
+  const scope = new CancellationScope();
+  const loop = scope
+    .run(async () => {
+      for (let written = 0; ;) {
+        await condition(() => stopped || story.wanted() > written);
+        if (stopped) return;
+        written = story.status.revision;
+        writing = true;
+        await record({ ...story.status });
+        writing = false;
+      }
+    })
+    .catch((error: unknown) => {
+      writing = false;
+      if (!isCancellation(error)) story.tell('record', 'the record is behind');
+    });
+  return {
+    async stop() {
+      stopped = true;
+      if (!(await condition(() => !writing, '15 seconds'))) scope.cancel();
+      await loop;
+    },
+  };
 }
 
 /** Tell people where they must go on, and leave the last word to a workflow of its own: the incident does not wait for the record. */

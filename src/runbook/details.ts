@@ -1,7 +1,5 @@
 import type { Status } from '../contracts/index.ts';
 
-const MARK = { ok: '🟢', bad: '🔴', unknown: '⚪' } as const;
-
 /** Text from outside, so that it cannot become Markdown, a link or a line of its own. */
 export const plain = (text: string): string =>
   text.replaceAll(/[\r\n\u0000-\u001f]+/g, ' ').replaceAll(/([\\`*_{}[\]()<>#!|~])/g, '\\$1');
@@ -49,7 +47,7 @@ export function details(status: Status): string {
       '**Findings**',
       '',
       ...status.findings.map(
-        (finding) => `- ${MARK[finding.verdict]} ${plain(finding.check)}: ${plain(finding.summary)}`,
+        (finding) => `- **${finding.verdict}** ${plain(finding.check)}: ${plain(finding.summary)}`,
       ),
       '',
     );

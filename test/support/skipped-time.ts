@@ -9,6 +9,7 @@ import { signedBytes } from '../../src/runbook/decisions.ts';
 import { temporalTestServer } from '../../src/embedded/temporal.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 
+Runtime.install({ logger: new DefaultLogger('ERROR') });
 const keys = generateKeyPairSync('ed25519');
 const publicKey = keys.publicKey.export({ type: 'spki', format: 'der' }).subarray(-32).toString('hex');
 
@@ -63,9 +64,8 @@ export interface SkippedTime {
   close(): Promise<void>;
 }
 
-/** A time-skipping server; each run has a task queue, a worker and a simulated world of its own. */
+/** A time-skipping server, for one test: a run that has ended can keep the next one's time from being skipped. Each run has a task queue, a worker and a simulated world of its own. */
 export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> {
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
   const env = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: await temporalTestServer() } },
   });

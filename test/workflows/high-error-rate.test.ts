@@ -4,10 +4,10 @@ import { failure } from '../../src/errors.ts';
 import { incident, policyOf, signedDecision, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
 
 let time: SkippedTime;
-beforeAll(async () => {
+beforeEach(async () => {
   time = await skippedTime();
 });
-afterAll(() => time.close());
+afterEach(() => time.close());
 
 const kinds = (timeline: { kind: string }[]): string[] => timeline.map(({ kind }) => kind);
 const noNewError = { errorPatterns: async () => [] };
