@@ -1,0 +1,58 @@
+import { simulatedPolicy as policy } from '../../activities/simulator.ts';
+import * as kit from '../../src/runbook/index.ts';
+
+const verdict = ([word]: [string, string]): string => word;
+
+it('calls an error ratio bad from the limit on', () => {
+  const judge = kit.judgeErrorRatio(policy);
+  expect(judge({ ratio: 0.2, requests: 100, windowSeconds: 60 })).toEqual([
+    'bad',
+    '20 % of 100 requests failed (limit 1.00 %)',
+  ]);
+  expect(verdict(judge({ ratio: 0.01, requests: 100, windowSeconds: 60 }))).toBe('bad');
+  expect(verdict(judge({ ratio: 0.009, requests: 100, windowSeconds: 60 }))).toBe('ok');
+});
+
+it('says nothing of too few requests, neither good nor bad', () => {
+  expect(kit.judgeErrorRatio(policy)({ ratio: 1, requests: 19, windowSeconds: 60 })).toEqual([
+    'unknown',
+    'only 19 requests in the window: too few to say',
+  ]);
+  expect(verdict(kit.judgeResponseTimes(policy)({ p50Ms: 1, p95Ms: 9000, requests: 0 }))).toBe('unknown');
+});
+
+it('suspects a release in its first hour', () => {
+  const now = Date.parse('2026-01-01T12:00:00Z');
+  const running = (deployedAt: string) => ({
+    running: { version: 'v2', commit: 'v2', deployedAt, weight: 1, instances: 2 },
+    recent: [],
+    maxInstances: 4,
+  });
+  expect(verdict(kit.judgeReleases(now)(running('2026-01-01T11:30:00.000Z')))).toBe('bad');
+  expect(verdict(kit.judgeReleases(now)(running('2026-01-01T10:30:00.000Z')))).toBe('ok');
+  expect(kit.judgeReleases(now)({ recent: [], maxInstances: 4 })).toEqual(['bad', 'no release takes traffic']);
+});
+
+it('calls Supabase bad when either REST or SQL fails, and does not miss an SQL that is not configured', () => {
+  const fine = { ok: true, ms: 5, detail: '' };
+  const broken = { ok: false, ms: 2000, detail: 'connection refused' };
+  expect(kit.judgeSupabase({ rest: fine })).toEqual(['ok', 'REST answers in 5 ms; SQL not configured']);
+  expect(kit.judgeSupabase({ rest: fine, sql: broken })).toEqual([
+    'bad',
+    'REST answers in 5 ms; SQL fails: connection refused',
+  ]);
+  expect(verdict(kit.judgeSupabase({ rest: broken, sql: fine }))).toBe('bad');
+});
+
+it('calls health bad on one failed probe, and on slow answers', () => {
+  const judge = kit.judgeHealth(2000);
+  const probes = { url: 'http://127.0.0.1/healthz', probes: 10, failed: 0, status: 200, p50Ms: 3, p95Ms: 5 };
+  expect(verdict(judge(probes))).toBe('ok');
+  expect(verdict(judge({ ...probes, failed: 1, status: 503 }))).toBe('bad');
+  expect(verdict(judge({ ...probes, p95Ms: 2001 }))).toBe('bad');
+});
+
+it('calls an instance saturated from 80 % of a core on', () => {
+  expect(verdict(kit.judgeSaturation({ busiest: 0.8, instances: 2 }))).toBe('bad');
+  expect(verdict(kit.judgeSaturation({ busiest: 0.79, instances: 2 }))).toBe('ok');
+});
