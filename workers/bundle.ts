@@ -15,25 +15,24 @@ const sources = [
 ];
 
 /** The workflow bundle, built once per content of its sources and kept in `<stateDir>/bundles`: a restarted worker is back in a second. */
-export async function workflowBundle(stateDir: string): Promise<WorkflowBundle & { interceptors: string[] }> {
+export async function workflowBundle(stateDir: string): Promise<WorkflowBundle> {
   const digest = createHash('sha256');
   for (const file of globSync(sources, { cwd: root }).sort())
     digest.update(file).update(readFileSync(join(root, file)));
   const file = join(stateDir, 'bundles', `${digest.digest('hex').slice(0, 24)}.js`);
-  const interceptors = [join(root, 'workers/workflow-interceptors.ts')];
   try {
-    return { code: readFileSync(file, 'utf8'), interceptors };
+    return { code: readFileSync(file, 'utf8') };
   } catch {
     // not built yet
   }
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(root, 'workflows/index.ts'),
-    workflowInterceptorModules: interceptors,
+    workflowInterceptorModules: [join(root, 'workers/workflow-interceptors.ts')],
     logger: { log() {}, trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error },
   });
   mkdirSync(join(stateDir, 'bundles'), { recursive: true });
   const temporary = `${file}.${process.pid}`;
   writeFileSync(temporary, code);
   renameSync(temporary, file);
-  return { code, interceptors };
+  return { code };
 }

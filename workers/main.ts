@@ -19,7 +19,7 @@ console.log(`providers: ${registered.join(', ')}`);
 for (const [provider, variables] of Object.entries(absent))
   console.log(`not registered: ${provider} (set ${variables})`);
 if (missing.length > 0) console.log(`without a provider, their checks will be unknown: ${missing.join(', ')}`);
-const { interceptors, ...bundle } = await workflowBundle(config.HOLDFAST_STATE_DIR);
+const bundle = await workflowBundle(config.HOLDFAST_STATE_DIR);
 Runtime.install({
   shutdownSignals: ['SIGINT', 'SIGTERM'],
   telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
@@ -38,7 +38,7 @@ for (;;) {
         workflowBundle: bundle,
         activities,
         sinks: failureSinks,
-        interceptors: { activity: [reportActivityFailures], workflowModules: interceptors },
+        interceptors: { activity: [reportActivityFailures] },
         maxCachedWorkflows: 300,
         stickyQueueScheduleToStartTimeout: '3 seconds',
         shutdownGraceTime: '5 seconds',

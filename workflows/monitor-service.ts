@@ -2,7 +2,14 @@
  * Monitor of one service: in every environment that asks for it, raises `HighErrorRate` when the error ratio is over its alert
  * threshold in two readings in a row, and resolves it when it is under the objective in three. Continues as new by count.
  */
-import { continueAsNew, proxyActivities, proxyLocalActivities, sleep } from '@temporalio/workflow';
+import {
+  continueAsNew,
+  defineQuery,
+  proxyActivities,
+  proxyLocalActivities,
+  setHandler,
+  sleep,
+} from '@temporalio/workflow';
 import type { Alert, Policy } from '../src/contracts/index.ts';
 import type { AlertSender, Configuration, Metrics } from '../src/contracts/ports.ts';
 import { delivery, diagnostic, judgeErrorRatio } from '../src/runbook/index.ts';
@@ -26,7 +33,10 @@ export interface Monitor {
   watched: Watched[];
 }
 
+export const watchedQuery = defineQuery<Watched[]>('watched');
+
 export async function monitorService({ service, every, watched }: Monitor): Promise<void> {
+  setHandler(watchedQuery, () => watched, { description: 'What is watched, and which alert is firing since when' });
   const policies = await Promise.all(watched.map(({ environment }) => readPolicy({ service, environment })));
   for (let tick = 0; tick < TICKS_PER_RUN; tick += 1) {
     await Promise.all(watched.map((one, i) => watch(service, one, policies[i] as Policy)));

@@ -5,7 +5,7 @@ import type { Finding, Proposal, Settings, Status, TimelineEntry } from '../cont
 import { readPages } from '../pages.ts';
 import { endProcess, runCommand, startProcess, writeWhole } from '../processes.ts';
 import { incidentId } from '../runbook/index.ts';
-import type { deployRelease } from '../../workflows/index.ts';
+import type { deployRelease, Watched } from '../../workflows/index.ts';
 import { connect, statusOf, uiLink, usageError, type Context } from './context.ts';
 import { ROOT } from './platform.ts';
 import { signDecision } from './sign.ts';
@@ -67,6 +67,7 @@ export async function runGameDay(
       cwd: ROOT,
     });
     say(`Visitors arrive: ${rate} requests per second at ${url}`);
+    await calm(context, service, say);
     await deploy(context, { service, environment, ref: bad, say });
     const shippedAt = Date.now();
     say(`${bad} is out, with a bug in its checkout. Waiting for the alert…`);
@@ -104,6 +105,19 @@ async function endEarlier({ client }: Context, workflowId: string, say: (line: s
   say('An incident of an earlier game day is still open; stopping it.');
   await handle.signal('stop', { by: 'gameday', text: 'a new game day begins' });
   await handle.result();
+}
+
+/** Wait until the monitor has seen the end of an earlier alert: what fires already is not raised again. */
+async function calm({ client }: Context, service: string, say: (line: string) => void): Promise<void> {
+  const monitor = client.workflow.getHandle(`monitor.${service}`);
+  const deadline = Date.now() + ALERT_WITHIN_MS;
+  for (let told = false; Date.now() < deadline; told = true) {
+    const watched = await monitor.query<Watched[]>('watched');
+    if (watched.every(({ firingSince }) => firingSince === undefined)) return;
+    if (!told) say('Waiting until the monitor has seen that the earlier alert is over…');
+    await sleep(POLL_MS);
+  }
+  throw new Error(`the alert of ${service} was still firing after ${ALERT_WITHIN_MS / 1000} s`);
 }
 
 async function deploy(

@@ -1,4 +1,7 @@
 import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporal } from '@temporalio/proto';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
@@ -64,6 +67,20 @@ export interface SkippedTime {
   close(): Promise<void>;
 }
 
+/** Record the history of a run, under the outcome and the name of the test, for `test/workflows/replay.test.ts`. */
+async function keepHistory(
+  handle: WorkflowHandleWithFirstExecutionRunId,
+  { outcome }: Result,
+  folder: string,
+): Promise<void> {
+  const name = (expect.getState().currentTestName ?? '')
+    .replaceAll(/[^a-z0-9]+/gi, '-')
+    .slice(0, 80)
+    .toLowerCase();
+  const history = temporal.api.history.v1.History.encode(await handle.fetchHistory()).finish();
+  writeFileSync(join(folder, `${outcome}.${name}.bin`), history);
+}
+
 /** A time-skipping server, for one test: a run that has ended can keep the next one's time from being skipped. Each run has a task queue, a worker and a simulated world of its own. */
 export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> {
   const env = await TestWorkflowEnvironment.createTimeSkipping({
@@ -81,7 +98,7 @@ export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> 
       HoldfastWaitingFor: KEYWORD_LIST,
     },
   });
-  const { interceptors: _interceptors, ...bundle } = await workflowBundle(stateDir);
+  const bundle = await workflowBundle(stateDir);
   const closing: (() => Promise<void>)[] = [];
   let number = 0;
   return {
@@ -124,7 +141,12 @@ export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> 
           const waiting = await until(({ phase }) => phase === 'waiting');
           return await handle.executeUpdate('decide', { args: [signedDecision(waiting, person, verdict)] });
         },
-        result: () => handle.result() as Promise<Result>,
+        result: async () => {
+          const result = (await handle.result()) as Result;
+          if (process.env['HOLDFAST_HISTORIES'] !== undefined)
+            await keepHistory(handle, result, process.env['HOLDFAST_HISTORIES']);
+          return result;
+        },
       };
     },
     async close() {

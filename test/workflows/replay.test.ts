@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporal } from '@temporalio/proto';
+import { DefaultLogger, Runtime, Worker, type WorkflowBundle } from '@temporalio/worker';
+import { workflowBundle } from '../../workers/bundle.ts';
+
+Runtime.install({ logger: new DefaultLogger('ERROR') });
+const folder = join(__dirname, '..', 'histories');
+const files = readdirSync(folder).filter((file) => file.endsWith('.bin'));
+let bundle: WorkflowBundle;
+beforeAll(async () => {
+  bundle = await workflowBundle('.holdfast');
+});
+
+it('has a recorded history of every outcome that a runbook can have', () => {
+  const outcomes = new Set(files.map((file) => file.split('.')[0]));
+  expect([...outcomes].sort()).toEqual([
+    'declined',
+    'handed-over',
+    'mitigated',
+    'not-recovered',
+    'resolved',
+    'stopped',
+    'taken-over',
+    'unanswered',
+  ]);
+});
+
+it.each(files)('replays %s as it was recorded', async (file) => {
+  const history = temporal.api.history.v1.History.decode(readFileSync(join(folder, file)));
+  await Worker.runReplayHistory({ workflowBundle: bundle }, history, 'highErrorRate-1');
+});
