@@ -3,14 +3,15 @@ import { deliver, isPermanent } from './deliver.ts';
 import type { Inbox } from './inbox.ts';
 
 const BACKOFF_MS = { first: 500, most: 5000 };
-const IDLE_MS = 60_000;
+const IDLE_MS = 5000;
 const AT_ONCE = 8;
+const GRACE_MS = 500;
 
 export interface Dispatcher {
   /** Something was stored: look at once. */
-  wake(): void;
-  /** Resolves when nothing is under way. */
-  stop(): Promise<void>;
+  wake: () => void;
+  /** Resolves when nothing is under way; what Temporal does not answer in half a second stays in the inbox. */
+  stop: () => Promise<void>;
   counts: Readonly<{ batches: number; late: number }>;
 }
 
@@ -35,10 +36,17 @@ export function startDispatcher(of: {
   const { inbox, client, taskQueue, log } = of;
   const pace = new Map<string, { runId?: string; sent: number; failures: number; notBefore: number }>();
   const counts = { batches: 0, late: 0 };
+  const underWay = new Set<AbortController>();
   let stopping = false;
   let endPause = (): void => undefined;
   let wake = (): void => undefined;
   let failedRounds = 0;
+
+  const endable = async <T>(call: () => Promise<T>): Promise<T> => {
+    const end = new AbortController();
+    underWay.add(end);
+    return await client.connection.withAbortSignal(end.signal, call).finally(() => underWay.delete(end));
+  };
 
   /** False when it must be tried again. */
   const dispatch = async (workflowId: string): Promise<boolean> => {
@@ -48,7 +56,7 @@ export function startDispatcher(of: {
       if (batch === undefined) return true;
       const { batchId } = batch.batch;
       try {
-        const delivery = await deliver(client, batch, taskQueue);
+        const delivery = await endable(() => deliver(client, batch, taskQueue));
         inbox.settle(batchId, delivery.how);
         counts[delivery.how === 'late' ? 'late' : 'batches'] += 1;
         const runId = delivery.how === 'reached' ? (delivery.runId ?? last.runId) : undefined;
@@ -64,7 +72,8 @@ export function startDispatcher(of: {
     } catch (error) {
       const failures = last.failures + 1;
       pace.set(workflowId, { ...last, failures, notBefore: Date.now() + backoffMs(failures) });
-      if (failures === 1) log(`gateway: alerts for ${workflowId} are kept, they cannot be sent yet: ${said(error)}`);
+      if (failures === 1 && !stopping)
+        log(`gateway: alerts for ${workflowId} are kept, they cannot be sent yet: ${said(error)}`);
       return false;
     }
   };
@@ -111,7 +120,9 @@ export function startDispatcher(of: {
     async stop() {
       stopping = true;
       endPause();
+      const impatience = setTimeout(() => underWay.forEach((one) => one.abort()), GRACE_MS);
       await running;
+      clearTimeout(impatience);
     },
     counts,
   };

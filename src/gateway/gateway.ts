@@ -35,7 +35,7 @@ export async function startGateway(of: {
   runbooks: CatalogueEntry[];
   sources: AlertSource[];
   log: (line: string) => void;
-}): Promise<{ url: string; stop(): Promise<void> }> {
+}): Promise<{ url: string; stop: () => Promise<void> }> {
   const { config, settings, runbooks, sources, log } = of;
   assertRoutes(settings, runbooks);
   assertSecrets(sources, config.env);

@@ -10,7 +10,11 @@ describe('alertmanager', () => {
 
   it.each([
     ['accepts the token', bearer, true],
-    ['accepts the token under a lower-case scheme', { authorization: `bearer ${secrets.HOLDFAST_ALERTMANAGER_TOKEN}` }, true],
+    [
+      'accepts the token under a lower-case scheme',
+      { authorization: `bearer ${secrets.HOLDFAST_ALERTMANAGER_TOKEN}` },
+      true,
+    ],
     ['refuses another token', { authorization: 'Bearer a-bearer-tokeN' }, false],
     ['refuses a longer token', { authorization: `${bearer['authorization']}x` }, false],
     ['refuses the token without its scheme', { authorization: secrets.HOLDFAST_ALERTMANAGER_TOKEN }, false],

@@ -1,0 +1,240 @@
+import { connect } from 'node:net';
+import { DatabaseSync } from 'node:sqlite';
+import { join } from 'node:path';
+import { route, assertRoutes } from '../../src/gateway/routing.ts';
+import { alertOf, defineSource } from '../../src/gateway/source.ts';
+import * as rig from './rig.ts';
+
+const { group, postAlertmanager, postSentry, postWebhook } = rig;
+const MIB = 1024 * 1024;
+/** The value of a metric without labels. */
+const metric = async (gateway: rig.Running, name: string): Promise<number> =>
+  Number(new RegExp(`^holdfast_gateway_${name} (\\S+)$`, 'm').exec((await gateway.get('/metrics')).text)?.[1]);
+const nested = (depth: number): string => `{"alerts":[],"x":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+
+describe('while Temporal is away', () => {
+  let folder: ReturnType<typeof rig.scratch>;
+  let gateway: rig.Running;
+  beforeEach(async () => {
+    folder = rig.scratch();
+    gateway = await rig.runGateway({ stateDir: folder.stateDir });
+  });
+  afterEach(async () => {
+    await gateway.stop();
+    await folder[Symbol.asyncDispose]();
+  });
+
+  it('accepts an alert of every source', async () => {
+    const issue = { id: 1, title: 'TypeError', project: { slug: 'shop' } };
+    const answers = [
+      await postAlertmanager(gateway.url, group()),
+      await postWebhook(gateway.url, { name: 'HighErrorRate', service: 'shop', summary: 'bad' }),
+      await postSentry(gateway.url, 'issue', { action: 'created', data: { issue } }),
+    ];
+    for (const answer of answers) expect(answer).toMatchObject({ status: 202, body: { accepted: 1 } });
+    expect(await metric(gateway, 'inbox_waiting')).toBe(3);
+  });
+
+  it('answers 202 with none accepted when there is nothing to do', async () => {
+    const nothing = { status: 202, body: { accepted: 0 } };
+    expect(await postSentry(gateway.url, 'installation', { action: 'created', data: {} })).toMatchObject(nothing);
+    expect(await postAlertmanager(gateway.url, group({ name: 'Watchdog' }))).toMatchObject(nothing);
+  });
+
+  it('refuses what is not genuine with 401, whatever it holds', async () => {
+    for (const source of ['alertmanager', 'webhook', 'sentry'])
+      for (const body of ['{}', 'no JSON', nested(5000)])
+        expect(await rig.post(gateway.url, source, body, {})).toMatchObject({ status: 401 });
+    expect((await gateway.get('/metrics')).text).toContain('requests_refused_total{reason="signature"} 9');
+    expect(await metric(gateway, 'alerts_accepted_total')).toBe(0);
+  });
+
+  it.each([
+    ['what is no JSON', 'no JSON', {}, 400],
+    ['an empty body', '', {}, 400],
+    ['another shape', '{"hello":"world"}', {}, 400],
+    ['65 levels', nested(64), {}, 400],
+    ['half a million levels', `${'['.repeat(500_000)}${']'.repeat(500_000)}`, {}, 400],
+    ['a form', '{"alerts":[]}', { 'content-type': 'application/x-www-form-urlencoded' }, 415],
+    ['text', '{"alerts":[]}', { 'content-type': 'text/plain' }, 415],
+    ['more than 1 MiB', `{"alerts":[],"x":"${'x'.repeat(MIB)}"}`, {}, 413],
+  ])('refuses %s', async (_, body, headers, status) => {
+    const answer = await rig.post(gateway.url, 'alertmanager', body, { ...rig.bearer, ...headers });
+    expect(answer).toMatchObject({ status, body: { error: expect.any(String) } });
+  });
+
+  it.each([
+    ['64 levels', nested(63), {}],
+    ['brackets in a text', JSON.stringify({ alerts: [], x: `"\\${'['.repeat(1000)}` }), {}],
+    ['JSON with a character set', '{"alerts":[]}', { 'content-type': 'application/json; charset=utf-8' }],
+    ['almost 1 MiB', `{"alerts":[],"x":"${'x'.repeat(MIB - 30)}"}`, {}],
+  ])('accepts %s', async (_, body, headers) => {
+    expect(await rig.post(gateway.url, 'alertmanager', body, { ...rig.bearer, ...headers })).toMatchObject({
+      status: 202,
+    });
+  });
+
+  it('ends a body of unknown length at 1 MiB', async () => {
+    const { port, hostname } = new URL(gateway.url);
+    const socket = connect(Number(port), hostname);
+    const answer = new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString())));
+    socket.on('error', () => undefined); // it is closed while more is being written
+    socket.write('POST /alerts/alertmanager HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n');
+    socket.write(`authorization: ${rig.bearer['authorization']}\r\ntransfer-encoding: chunked\r\n\r\n`);
+    for (let i = 0; i < 20; i += 1) socket.write(`10000\r\n${'x'.repeat(0x10000)}\r\n`);
+    expect(await answer).toMatch(/^HTTP\/1\.1 413 /);
+    socket.destroy();
+  });
+
+  it('keeps the raw bytes, once for all repeats', async () => {
+    const body = JSON.stringify({ ...group(), note: 'Grüße\u0000' }, null, 3);
+    for (let i = 0; i < 3; i += 1) await postAlertmanager(gateway.url, body);
+    using db = new DatabaseSync(join(folder.stateDir, 'inbox.sqlite'));
+    const rows = db.prepare('select raw from bodies').all();
+    expect(rows.map(({ raw }) => Buffer.from(raw as Uint8Array).toString())).toEqual([body]);
+    expect(db.prepare('select deliveries, status from alerts').all()).toEqual([{ deliveries: 3, status: 'firing' }]);
+    expect(await metric(gateway, 'alerts_duplicate_total')).toBe(2);
+  });
+
+  it('answers 503 when the inbox cannot be written, and 202 again when it can', async () => {
+    using db = new DatabaseSync(join(folder.stateDir, 'inbox.sqlite'));
+    db.exec('begin immediate');
+    expect(await postAlertmanager(gateway.url, group())).toMatchObject({ status: 503 });
+    expect(await gateway.get('/readyz')).toMatchObject({ status: 503 });
+    expect(await gateway.get('/healthz')).toMatchObject({ status: 200 });
+    db.exec('rollback');
+    expect(await postAlertmanager(gateway.url, group())).toMatchObject({ status: 202 });
+    expect(await metric(gateway, 'alerts_accepted_total')).toBe(1);
+  });
+
+  it('is ready, and says that Temporal is away', async () => {
+    await postAlertmanager(gateway.url, group());
+    const { status, text } = await gateway.get('/readyz');
+    expect({ status, body: JSON.parse(text) as unknown }).toMatchObject({
+      status: 200,
+      body: { status: 'ready', inbox: { waiting: 1, aside: 0 }, temporal: 'away, alerts are kept' },
+    });
+  });
+
+  it('shows a page that says so, and may run nothing', async () => {
+    const { status, headers, text } = await gateway.get('/');
+    expect(status).toBe(200);
+    expect(text).toContain('Temporal cannot be reached');
+    const policy = headers.get('content-security-policy') ?? '';
+    expect(policy).toContain("default-src 'none'");
+    const style = /<style>([^]*?)<\/style>/.exec(text)?.[1] ?? '';
+    const digest = await crypto.subtle.digest('SHA-256', Buffer.from(style));
+    expect(policy).toContain(`'sha256-${Buffer.from(digest).toString('base64')}'`);
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+  });
+
+  it('has metrics that a scraper reads', async () => {
+    await postAlertmanager(gateway.url, group());
+    const { text, headers } = await gateway.get('/metrics');
+    expect(headers.get('content-type')).toMatch(/^text\/plain/);
+    for (const line of text.trimEnd().split('\n'))
+      expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[\w-]+"\})? [\d.]+)$/);
+    expect(await metric(gateway, 'inbox_oldest_age_seconds')).toBeLessThan(10);
+  });
+});
+
+it('closes an endpoint without a secret: 404, one line at start and one at the first call', async () => {
+  await using folder = rig.scratch();
+  await using gateway = await rig.runGateway({ stateDir: folder.stateDir, env: { HOLDFAST_ALERTMANAGER_TOKEN: '' } });
+  expect(gateway.logged).toEqual([
+    expect.stringContaining('/alerts/alertmanager is closed: set HOLDFAST_ALERTMANAGER_TOKEN'),
+  ]);
+  for (let i = 0; i < 3; i += 1)
+    expect(await rig.post(gateway.url, 'alertmanager', '{"alerts":[]}', { authorization: 'Bearer ' })).toMatchObject({
+      status: 404,
+    });
+  expect(gateway.logged).toHaveLength(2);
+  expect(await rig.post(gateway.url, 'constructor', '{}', {})).toMatchObject({ status: 404 });
+  expect(await postWebhook(gateway.url, { name: 'a' })).toMatchObject({ status: 202 });
+});
+
+it('does not start with a secret that cannot be one, and does not show it', async () => {
+  await using folder = rig.scratch();
+  const starting = rig.runGateway({ stateDir: folder.stateDir, env: { HOLDFAST_WEBHOOK_SECRET: 'whsec_s3cret!' } });
+  await expect(starting).rejects.toThrow(/HOLDFAST_WEBHOOK_SECRET$/);
+});
+
+it('does not start on a taken port, and names the variable', async () => {
+  await using folder = rig.scratch();
+  await using other = rig.scratch();
+  await using gateway = await rig.runGateway({ stateDir: folder.stateDir });
+  const env = { HOLDFAST_GATEWAY_PORT: new URL(gateway.url).port };
+  await expect(rig.runGateway({ stateDir: other.stateDir, env })).rejects.toThrow('set HOLDFAST_GATEWAY_PORT');
+});
+
+it('puts a genuine body aside that a source cannot handle, and goes on', async () => {
+  await using folder = rig.scratch();
+  const [good] = [alertOf({ source: 'odd', key: 'k', name: 'n', labels: {} })];
+  const odd = defineSource({
+    name: 'odd',
+    secret: 'HOLDFAST_ALERTMANAGER_TOKEN',
+    verify: () => true,
+    normalise: (body) =>
+      (body as { alerts: { length: number } }).alerts.length === 0 ? [{ ...good, key: '' }] : [good],
+  });
+  await using gateway = await rig.runGateway({ stateDir: folder.stateDir, more: [odd] });
+  const answers = [];
+  for (const body of ['{"breaks":1}', '{"alerts":[]}', '{"alerts":[1]}'])
+    answers.push((await rig.post(gateway.url, 'odd', body, {})).body.accepted);
+  expect(answers).toEqual([0, 0, 1]);
+  expect(await metric(gateway, 'inbox_aside')).toBe(2);
+  expect(gateway.logged.filter((line) => line.includes('put aside'))).toHaveLength(2);
+});
+
+describe('an alert is routed', () => {
+  const to = (of: Partial<Parameters<typeof alertOf>[0]>) =>
+    route(alertOf({ source: 'test', key: 'k', name: 'HighErrorRate', labels: {}, ...of }), rig.settings, rig.runbooks);
+
+  it.each([
+    [
+      'by what it says itself, to the only environment',
+      { service: 'shop' },
+      'incident.shop.high-error-rate',
+      'production',
+    ],
+    [
+      'by a route with all its labels',
+      { name: 'Checkout', labels: { team: 'money' } },
+      'incident.shop.high-error-rate',
+      'production',
+    ],
+    [
+      'past a route with one label wrong',
+      { name: 'Checkout', service: 'shop', labels: { team: 'x' } },
+      'incident.shop.triage',
+      'production',
+    ],
+    ['to the environment of its route', { name: 'MailSlow' }, 'incident.mail.high-error-rate', 'staging'],
+    [
+      'by its project',
+      { service: 'web-shop', labels: { project: 'web-shop' } },
+      'incident.shop.high-error-rate',
+      'production',
+    ],
+    ['to triage when no runbook knows it', { name: 'Odd', service: 'shop' }, 'incident.shop.triage', 'production'],
+    ['to triage when no environment is sure', { service: 'mail' }, 'incident.mail.triage', 'production'],
+    [
+      'to triage when the environment is unknown',
+      { service: 'shop', environment: 'moon' },
+      'incident.shop.triage',
+      'production',
+    ],
+    ['to its environment', { service: 'mail', environment: 'staging' }, 'incident.mail.high-error-rate', 'staging'],
+    ['to the unrouted when the service is unknown', { service: 'ghost' }, 'incident.unrouted.triage', 'production'],
+    ['to the unrouted without a service', {}, 'incident.unrouted.triage', 'production'],
+  ])('%s', (_, of, workflowId, environment) => expect(to(of)).toMatchObject({ workflowId, environment }));
+
+  it('by routes that name what exists, or not at all', () => {
+    const routes = [
+      { match: {}, service: 'ghost' },
+      { match: {}, service: 'shop', environment: 'moon', runbook: 'none' },
+    ];
+    const wrong = () => assertRoutes({ ...rig.settings, routes }, rig.runbooks);
+    expect(wrong).toThrow(/routes\[0\]\.service.*\n.*routes\[1\]\.environment.*\n.*routes\[1\]\.runbook/);
+  });
+});

@@ -1,0 +1,139 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { resolve } from 'node:path';
+import { findProcess, endProcess, lastLines, startProcess } from '../../src/processes.ts';
+import * as rig from './rig.ts';
+import { startTemporalRig, TASK_QUEUE, type TemporalRig } from './temporal-rig.ts';
+
+const INCIDENT = 'incident.shop.high-error-rate';
+const ROOT = resolve(__dirname, '../..');
+
+let temporal: TemporalRig;
+let folder: ReturnType<typeof rig.scratch>;
+beforeAll(async () => {
+  temporal = await startTemporalRig();
+});
+afterAll(() => temporal[Symbol.asyncDispose]());
+beforeEach(() => {
+  folder = rig.scratch();
+});
+afterEach(async () => {
+  await endProcess(folder.stateDir, 'gateway', 0);
+  await temporal.clear();
+  await folder[Symbol.asyncDispose]();
+});
+
+/** The gateway as a process of its own, as `npm run gateway` starts it. */
+async function startGatewayProcess(TEMPORAL_ADDRESS = temporal.address) {
+  const { stateDir } = folder;
+  const started = await startProcess({
+    stateDir,
+    name: 'gateway',
+    command: process.execPath,
+    args: ['src/gateway/main.ts'],
+    cwd: ROOT,
+    env: rig.gatewayEnv(stateDir, { TEMPORAL_ADDRESS, HOLDFAST_TASK_QUEUE: TASK_QUEUE }),
+  });
+  let url: string | undefined;
+  await rig.until(async () => {
+    const log = await lastLines(started.logFile);
+    if ((await findProcess(stateDir, 'gateway')) === undefined) throw new Error(log);
+    url = /ready on (http:\S+)\s*$/.exec(log)?.[1];
+    if (url === undefined) return false;
+    return await fetch(`${url}/healthz`).then(
+      ({ ok }) => ok,
+      () => false, // an earlier gateway's
+    );
+  });
+  return { ...started, url: String(url) };
+}
+
+/** Do all of these, at most 50 at a time. */
+async function inParallel<T>(count: number, act: (i: number) => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < count) {
+      const i = next++;
+      results[i] = await act(i);
+    }
+  };
+  await Promise.all(Array.from({ length: 50 }, lane));
+  return results;
+}
+
+it('makes one incident and few signals of 2,000 deliveries of one alert and 500 alerts, and counts each', async () => {
+  const { url } = await startGatewayProcess();
+  const began = performance.now();
+  const answers = await inParallel(2500, (i) =>
+    rig.postAlertmanager(url, rig.group(i % 5 === 0 ? { instance: `other-${i}` } : {})),
+  );
+  const seconds = (performance.now() - began) / 1000;
+  expect(answers.filter(({ status }) => status !== 202)).toEqual([]);
+  await rig.until(async () => (await temporal.counted(INCIDENT)).deliveries === 2500);
+  const { distinct, signals } = await temporal.counted(INCIDENT);
+  expect(distinct).toBe(501);
+  expect(signals).toBeLessThan(20);
+  expect(await temporal.runsOf(INCIDENT)).toBe(1);
+  console.log(`2,500 deliveries in ${seconds.toFixed(1)} s: ${signals} signals`);
+});
+
+it('accepts within half a second while Temporal is stopped, and sends all when it is back', async () => {
+  const { url } = await startGatewayProcess();
+  await rig.postAlertmanager(url, rig.group({ instance: 'before' }));
+  await rig.until(() => temporal.exists(INCIDENT));
+  await temporal.stop();
+  const answers: rig.Answer[] = [];
+  for (let i = 0; i < 60; i += 1) {
+    answers.push(await rig.postAlertmanager(url, rig.group(i % 2 === 0 ? { instance: `${i}` } : { name: `Odd${i}` })));
+    await sleep(100);
+  }
+  await temporal.start();
+  const back = performance.now();
+  expect(answers.filter(({ status, ms }) => status !== 202 || ms > 500)).toEqual([]);
+  const total = async (id: string) => (await temporal.counted(id).catch(() => undefined))?.deliveries;
+  await rig.until(async () => (await total(INCIDENT)) === 31 && (await total('incident.shop.triage')) === 30);
+  const slowest = Math.max(...answers.map(({ ms }) => ms));
+  console.log(
+    `slowest answer ${slowest.toFixed(0)} ms, all sent ${((performance.now() - back) / 1000).toFixed(1)} s after`,
+  );
+});
+
+it.each([
+  ['Temporal was away', '127.0.0.1:1'],
+  ['it may have been sent', undefined],
+])('loses no alert when it is killed after it answered 202: %s', async (_, address) => {
+  const first = await startGatewayProcess(address);
+  expect(await rig.postAlertmanager(first.url, rig.group())).toMatchObject({ status: 202 });
+  process.kill(first.pid, 'SIGKILL');
+  await rig.until(async () => (await findProcess(folder.stateDir, 'gateway')) === undefined);
+  const { url } = await startGatewayProcess();
+  await rig.until(async () => /inbox_waiting 0$/m.test(await (await fetch(`${url}/metrics`)).text()));
+  expect(await temporal.counted(INCIDENT)).toMatchObject({ distinct: 1, deliveries: 1 });
+});
+
+it('ends on SIGTERM with what it had begun', async () => {
+  const { url, pid } = await startGatewayProcess('127.0.0.1:1');
+  const answer = rig.postAlertmanager(url, rig.group());
+  await answer;
+  process.kill(pid, 'SIGTERM');
+  await rig.until(async () => (await findProcess(folder.stateDir, 'gateway')) === undefined);
+  await expect(fetch(`${url}/healthz`)).rejects.toThrow();
+});
+
+it('lists the open incidents with their links, as text', async () => {
+  const env = {
+    TEMPORAL_ADDRESS: temporal.address,
+    HOLDFAST_TASK_QUEUE: TASK_QUEUE,
+    HOLDFAST_TEMPORAL_UI_URL: 'http://ui.example/?a=1&b="<i>',
+  };
+  await using gateway = await rig.runGateway({ stateDir: folder.stateDir, env });
+  expect((await gateway.get('/')).text).toContain('No incident is open');
+  await rig.postAlertmanager(gateway.url, rig.group());
+  await rig.until(async () => (await gateway.get('/')).text.includes(INCIDENT));
+  const { text } = await gateway.get('/');
+  expect(text).toMatch(
+    /href="http:[^"<]+\/namespaces\/default\/workflows\/incident\.shop\.high-error-rate\/[0-9a-f-]{36}"/,
+  );
+  expect(text).not.toContain('<i>');
+  expect(JSON.parse((await gateway.get('/readyz')).text)).toMatchObject({ temporal: 'reachable' });
+});
