@@ -30,7 +30,7 @@ export function startSentry(dsn: string | undefined, release: string): void {
 }
 
 const capture = (error: Error, tags: Record<string, string>): void =>
-  void Sentry.withScope((scope) => {
+  Sentry.withScope((scope) => {
     scope.setTags(tags);
     Sentry.captureException(error);
   });

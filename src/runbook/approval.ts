@@ -131,8 +131,14 @@ export function createApprovals(of: { story: Story; board: Switchboard; policy: 
       story.tell('paged', `Asked the ${level.replaceAll('-', ' ')} (${people.join(', ')}) to decide within ${wait}`);
       const pages = people.map((person) =>
         page({
-          ...{ service: incident.service, environment: incident.environment, severity: incident.severity },
-          ...{ key: `${proposal.id}:${level}:${person}`, person, level, workflowId, runId },
+          service: incident.service,
+          environment: incident.environment,
+          severity: incident.severity,
+          key: `${proposal.id}:${level}:${person}`,
+          person,
+          level,
+          workflowId,
+          runId,
           subject: proposal.summary.slice(0, 200),
           text: [...proposal.why, `Undo: ${proposal.undo}`].join('\n').slice(0, 4000),
           asks: { digest: proposal.digest, expiresAt: proposal.expiresAt },

@@ -2,7 +2,7 @@ import type { Status } from '../contracts/index.ts';
 
 /** Text from outside, so that it cannot become Markdown, a link or a line of its own. */
 export const plain = (text: string): string =>
-  text.replaceAll(/[\r\n\u0000-\u001f]+/g, ' ').replaceAll(/([\\`*_{}[\]()<>#!|~])/g, '\\$1');
+  text.replaceAll(/[\s\p{Cc}]+/gu, ' ').replaceAll(/([\\`*_{}[\]()<>#!|~])/g, '\\$1');
 
 /** What the Temporal UI shows a tired person: what is asked, why, the exact action, its undo, what to type. */
 export function details(status: Status): string {

@@ -1,6 +1,6 @@
 import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
-import type { AlertBatch, Incident, Phase, Status } from '../contracts/index.ts';
+import type { AlertBatch, Incident, Status } from '../contracts/index.ts';
 import { details } from './details.ts';
 
 const TIMELINE_LIMIT = 200;

@@ -5,7 +5,7 @@ import { chromium, type Page } from 'playwright-core';
 export const BROWSER = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
 /** A page of a headless browser of its own; `close` ends it. */
-export async function openPage(url: string): Promise<{ page: Page; close(): Promise<void> }> {
+export async function openPage(url: string): Promise<{ page: Page; close: () => Promise<void> }> {
   if (BROWSER === undefined) throw new Error('there is no Chromium: apt-get install chromium');
   const browser = await chromium.launch({
     executablePath: BROWSER,
@@ -24,13 +24,14 @@ export async function openPage(url: string): Promise<{ page: Page; close(): Prom
 
 /** Send a signal as a person does it in the Temporal UI, on the page of a workflow. */
 export async function sendSignal(page: Page, signal: string, input: object): Promise<void> {
+  await page.reload();
   await page.getByRole('button', { name: 'More Actions' }).locator('visible=true').first().click();
   await page.getByText('Send a Signal').locator('visible=true').first().click();
   const dialog = page.locator('dialog[open], [role=dialog]:visible').last();
   await dialog.getByTestId('signal-select-button').click();
   await dialog.locator('li[role=option]', { has: page.getByText(signal, { exact: true }) }).click();
   await dialog.locator('.cm-content').click();
-  await page.keyboard.insertText(JSON.stringify(input));
+  await page.keyboard.press('Control+A'); // the editor keeps what was sent before
+  await page.keyboard.insertText(JSON.stringify(input, null, 2)); // as the editor lays it out, else the button moves under the click
   await dialog.getByRole('button', { name: 'Submit' }).click();
-  await dialog.waitFor({ state: 'hidden' });
 }
