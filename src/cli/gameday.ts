@@ -145,7 +145,11 @@ async function follow(
   let shown = 0;
   let asked: string | undefined;
   for (;;) {
-    const status = await statusOf(context, workflowId, runId);
+    const status = await statusOf(context, workflowId, runId).catch(() => undefined);
+    if (status === undefined) {
+      await sleep(POLL_MS); // no worker answers at this moment
+      continue;
+    }
     for (const { at, what, who } of status.timeline.slice(shown))
       say(`  ${at.slice(11, 19)}  ${what}${who === undefined ? '' : `  (${who})`}`);
     shown = status.timeline.length;
