@@ -1,12 +1,9 @@
 import { WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
-import type { Incident } from '../contracts/index.ts';
-import type { Batch } from './inbox.ts';
+import { Severity, type Incident } from '../contracts/index.ts';
+import type { Batch, Delivery } from './batches.ts';
 
 const DEADLINE_MS = 2000;
 const ADD_ALERTS = 'addAlerts';
-
-/** Whether the batch joined or opened an incident (`runId`, where known), or came too late to do either. */
-export type Delivery = { how: 'reached'; runId?: string } | { how: 'late' };
 
 /** Every call of Temporal ends within two seconds: without a deadline it blocks for 18 while the server is away. */
 export const withinDeadline = <T>(client: Client, call: () => Promise<T>, ms = DEADLINE_MS): Promise<T> =>
@@ -46,7 +43,7 @@ export async function deliver(
   const incident: Incident = {
     service,
     environment,
-    severity: first?.severity ?? 'warning',
+    severity: Severity.options.find((one) => batch.samples.some(({ severity }) => severity === one)) ?? 'warning',
     summary: first?.summary ?? 'alert',
     openedAt: new Date().toISOString(),
     openedBy: `alert:${first?.source ?? 'gateway'}`,

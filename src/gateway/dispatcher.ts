@@ -57,7 +57,7 @@ export function startDispatcher(of: {
       const { batchId } = batch.batch;
       try {
         const delivery = await endable(() => deliver(client, batch, taskQueue));
-        inbox.settle(batchId, delivery.how);
+        inbox.settle(batchId, delivery);
         counts[delivery.how === 'late' ? 'late' : 'batches'] += 1;
         const runId = delivery.how === 'reached' ? (delivery.runId ?? last.runId) : undefined;
         const sent = runId === last.runId ? last.sent + 1 : 1;

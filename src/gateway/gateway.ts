@@ -43,11 +43,18 @@ export async function startGateway(of: {
     if (!config.env[secret]) log(`gateway: /alerts/${name} is closed: set ${secret} to open it`);
 
   const inbox = openInbox(config.HOLDFAST_STATE_DIR);
-  const prune = (): void => inbox.prune(new Date(Date.now() - KEPT_MS));
+  const prune = (): void => {
+    try {
+      inbox.prune(new Date(Date.now() - KEPT_MS));
+    } catch (error) {
+      log(`gateway: the inbox could not be pruned: ${String(error)}`);
+    }
+  };
   prune();
   const pruning = setInterval(prune, HOUR_MS);
   const connection = Connection.lazy({
     address: config.TEMPORAL_ADDRESS,
+    interceptors: [], // without the SDK's own retries, which nothing can end: the dispatcher tries again itself
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 500, 'grpc.max_reconnect_backoff_ms': 2000 },
   });
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });

@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { Alert, AlertBatch } from '../contracts/index.ts';
-import { boundedSamples } from './samples.ts';
-import { Target } from './routing.ts';
+import type { Alert } from '../contracts/index.ts';
+import { createBatches, type Batch, type Delivery } from './batches.ts';
+import type { Target } from './routing.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 /** `taken` of `deliveries` are in batches already; `reached_at` is when the last of those batches reached an incident. */
@@ -21,17 +20,9 @@ const SCHEMA = `
   create table if not exists batches (
     id text primary key, at text not null, workflow_id text not null, target text not null, batch text not null,
     reopens integer not null) strict;
+  create table if not exists incidents (workflow_id text primary key, run_id text not null, opened_at text not null) strict;
   create table if not exists aside (id integer primary key, at text not null, reason text not null, what blob not null) strict;
   create table if not exists probe (id integer primary key, at text not null) strict;`;
-
-export interface Batch {
-  target: Target;
-  batch: AlertBatch;
-  /** How many of its keys last reached an incident so long ago that they may open one anew. */
-  reopens: number;
-  /** It was cut before, and may have arrived. */
-  tried: boolean;
-}
 
 interface Arrival {
   source: string;
@@ -50,21 +41,21 @@ export interface Inbox {
   /** Cut what waits for this incident into a batch, durably, or return the one that was cut and is not settled. */
   cut(workflowId: string): Batch | undefined;
   /** The batch reached an incident, or there was none for it to join. */
-  settle(batchId: string, how: 'reached' | 'late'): void;
+  settle(batchId: string, delivery: Delivery): void;
   /** Keep what can never be understood or sent, with the reason, where it blocks nothing. */
   putAside(reason: string, what: Buffer): void;
   putBatchAside(batchId: string, reason: string): void;
   backlog(): { waiting: number; oldestAgeMs: number; aside: number };
   /** @throws Error when the inbox cannot be written. */
   probe(): void;
-  /** Forget what was settled before this time. */
+  /** Forget what was settled or put aside before this time. */
   prune(before: Date): void;
   close(): void;
 }
 
 /**
  * The gateway's durable inbox: SQLite with a write-ahead log, every commit on the disk, `<stateDir>/inbox.sqlite`. One row per
- * natural key and status. A repeat opens an incident anew only `reopenMs` after the key last reached one.
+ * natural key and status, with the raw bytes of its first arrival. A repeat opens an incident anew only `reopenMs` after the key last reached one.
  */
 export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 } = {}): Inbox {
   mkdirSync(stateDir, { recursive: true });
@@ -72,6 +63,7 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
   closeSync(openSync(file, 'a', 0o600)); // SQLite gives its other files the mode of this one
   const db = new DatabaseSync(file, { timeout: lockMs });
   db.exec(`pragma journal_mode = wal; pragma synchronous = full; ${SCHEMA}`);
+  const batches = createBatches(db, reopenMs);
   const now = (): string => new Date().toISOString();
 
   const transaction = <T>(run: () => T): T => {
@@ -93,7 +85,6 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
     returning rowid, deliveries`);
   const insertBody = db.prepare('insert into bodies (at, source, raw) values (?, ?, ?)');
   const setBody = db.prepare('update alerts set body = ? where rowid = ?');
-  const insertAside = db.prepare('insert into aside (at, reason, what) values (?, ?, ?)');
 
   const insert = ({ source, raw, alerts }: Arrival): { repeats: number } => {
     const at = now();
@@ -123,92 +114,6 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
     }
   };
 
-  /** Samples of the rows of a batch; what cannot be read goes aside. */
-  const samplesOf = (workflowId: string, status: string): { target: Target; samples: Alert[] } | undefined => {
-    const rows = db
-      .prepare(
-        `select rowid, source, key, target, alert from alerts
-         where workflow_id = ? and status = ? and deliveries > taken order by taken, first_at limit 10`,
-      )
-      .all(workflowId, status) as { rowid: number; source: string; key: string; target: string; alert: string }[];
-    const read = rows.map((row) => {
-      try {
-        return { target: Target.parse(JSON.parse(row.target)), alert: Alert.parse(JSON.parse(row.alert)) };
-      } catch (error) {
-        insertAside.run(now(), `not readable: ${String(error).slice(0, 500)}`, Buffer.from(JSON.stringify(row)));
-        db.prepare('delete from alerts where rowid = ?').run(row.rowid);
-        return undefined;
-      }
-    });
-    const good = read.filter((row) => row !== undefined);
-    if (good[0] !== undefined)
-      return { target: good[0].target, samples: boundedSamples(good.map(({ alert }) => alert)) };
-    return rows.length === 0 ? undefined : samplesOf(workflowId, status);
-  };
-
-  const cutNew = (workflowId: string): Batch | undefined => {
-    // The status whose news is older goes first, so that the newest word stands at the end.
-    const next = db
-      .prepare(
-        `select status from alerts where workflow_id = ? and deliveries > taken
-         group by status order by max(last_at), status limit 1`,
-      )
-      .get(workflowId) as { status: 'firing' | 'resolved' } | undefined;
-    if (next === undefined) return undefined;
-    const { status } = next;
-    const sampled = samplesOf(workflowId, status);
-    if (sampled === undefined) return cutNew(workflowId);
-    const mine = 'workflow_id = ? and status = ? and deliveries > taken';
-    const count = db
-      .prepare(
-        `select sum(taken = 0) as fresh, sum(deliveries - taken) as deliveries,
-           sum(reached_at is null or reached_at < ?) as reopens from alerts where ${mine}`,
-      )
-      .get(new Date(Date.now() - reopenMs).toISOString(), workflowId, status) as {
-      fresh: number;
-      deliveries: number;
-      reopens: number;
-    };
-    const { fresh: distinct, deliveries, reopens } = count;
-    const { target, samples } = sampled;
-    const batch: AlertBatch = { batchId: randomUUID(), distinct, deliveries, status, samples };
-    db.prepare(`update alerts set taken = deliveries, batch = ? where ${mine}`).run(batch.batchId, workflowId, status);
-    db.prepare('insert into batches (id, at, workflow_id, target, batch, reopens) values (?, ?, ?, ?, ?, ?)').run(
-      batch.batchId,
-      now(),
-      workflowId,
-      JSON.stringify(target),
-      JSON.stringify(batch),
-      reopens,
-    );
-    return { target, batch, reopens, tried: false };
-  };
-
-  const cut = (workflowId: string): Batch | undefined => {
-    const open = db.prepare('select * from batches where workflow_id = ? order by at limit 1').get(workflowId);
-    if (open === undefined) return cutNew(workflowId);
-    try {
-      const target = Target.parse(JSON.parse(String(open['target'])));
-      const batch = AlertBatch.parse(JSON.parse(String(open['batch'])));
-      return { target, batch, reopens: Number(open['reopens']), tried: true };
-    } catch (error) {
-      batchAside(String(open['id']), `not readable: ${String(error).slice(0, 500)}`);
-      return cut(workflowId);
-    }
-  };
-  const forget = (batchId: string): void => {
-    db.prepare('delete from batches where id = ?').run(batchId);
-    db.prepare('update alerts set batch = null where batch = ?').run(batchId);
-  };
-  const batchAside = (batchId: string, reason: string): void => {
-    db.prepare('insert into aside (at, reason, what) select ?, ?, cast(batch as blob) from batches where id = ?').run(
-      now(),
-      reason,
-      batchId,
-    );
-    forget(batchId);
-  };
-
   return {
     store: (arrival) =>
       new Promise((resolve, reject) => {
@@ -224,14 +129,10 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
         )
         .all()
         .map(({ id }) => String(id)),
-    cut: (workflowId) => transaction(() => cut(workflowId)),
-    settle: (batchId, how) =>
-      transaction(() => {
-        if (how === 'reached') db.prepare('update alerts set reached_at = ? where batch = ?').run(now(), batchId);
-        forget(batchId);
-      }),
-    putAside: (reason, what) => void insertAside.run(now(), reason, what),
-    putBatchAside: (batchId, reason) => transaction(() => batchAside(batchId, reason)),
+    cut: (workflowId) => transaction(() => batches.cut(workflowId)),
+    settle: (batchId, delivery) => transaction(() => batches.settle(batchId, delivery)),
+    putAside: batches.putAside,
+    putBatchAside: (batchId, reason) => transaction(() => batches.putBatchAside(batchId, reason)),
     backlog: () => {
       const { waiting, since, aside } = db
         .prepare(
@@ -246,9 +147,9 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
       void db.prepare('insert into probe values (1, ?) on conflict do update set at = excluded.at').run(now()),
     prune: (before) =>
       transaction(() => {
-        db.prepare('delete from alerts where last_at < ? and deliveries = taken and batch is null').run(
-          before.toISOString(),
-        );
+        const at = before.toISOString();
+        db.prepare('delete from alerts where last_at < ? and deliveries = taken and batch is null').run(at);
+        db.prepare('delete from aside where at < ?').run(at);
         db.exec('delete from bodies where not exists (select 1 from alerts where alerts.body = bodies.id)');
       }),
     close: () => db.close(),

@@ -96,6 +96,24 @@ it('says last what was heard last', async () => {
   expect(await temporal.counted(OTHER)).toMatchObject({ deliveries: 2, last: 'firing' });
 });
 
+it('calls an incident resolved when the last of its alerts is', async () => {
+  const inbox = openInbox(folder.stateDir);
+  await using dispatcher = dispatch(inbox);
+  const heard = async (...alerts: Alert[]) => {
+    await store(inbox, alerts);
+    await sent(inbox, dispatcher);
+    return (await temporal.counted(INCIDENT)).last;
+  };
+  expect(await heard(alert('a'), alert('b'))).toBe('firing');
+  expect(await heard(alert('a', { resolved: true }))).toBe('firing');
+  expect(await heard(alert('b', { resolved: true }))).toBe('resolved');
+  expect(await heard(alert('c'))).toBe('firing');
+  expect(await heard(alert('b', { resolved: true }))).toBe('firing');
+  await temporal.finish(INCIDENT);
+  expect(await heard(alert('d'))).toBe('firing');
+  expect(await heard(alert('d', { resolved: true }))).toBe('resolved'); // what fired in an earlier run is over
+});
+
 it('counts a repeat in the open incident, and reopens a closed one only long after', async () => {
   const inbox = openInbox(folder.stateDir, { reopenMs: 1500 });
   await using dispatcher = dispatch(inbox);

@@ -1,3 +1,4 @@
+import { createActivities, env } from '../../activities/alert-sender.ts';
 import { connect } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
@@ -33,6 +34,17 @@ describe('while Temporal is away', () => {
     ];
     for (const answer of answers) expect(answer).toMatchObject({ status: 202, body: { accepted: 1 } });
     expect(await metric(gateway, 'inbox_waiting')).toBe(3);
+  });
+
+  it("knows the monitor's own alert again when it is sent twice", async () => {
+    const { hostname, port } = new URL(gateway.url);
+    const address = { HOLDFAST_GATEWAY_HOST: hostname, HOLDFAST_GATEWAY_PORT: port };
+    const { sendAlert } = createActivities(env.parse({ ...rig.secrets, ...address }), rig.settings);
+    const alert = alertOf({ source: 'monitor', key: 'm:1:firing', name: 'HighErrorRate', service: 'shop', labels: {} });
+    await sendAlert(alert);
+    await sendAlert(alert);
+    expect(await metric(gateway, 'alerts_accepted_total')).toBe(2);
+    expect(await metric(gateway, 'alerts_duplicate_total')).toBe(1);
   });
 
   it('answers 202 with none accepted when there is nothing to do', async () => {

@@ -124,6 +124,7 @@ describe('webhook', () => {
         labels: {},
       },
     ]);
+    expect(read({ id: 'mine:resolved', status: 'resolved' })).toMatchObject([{ key: 'mine', status: 'resolved' }]);
     expect(read({ id: null, startsAt, labels: { a: 1, b: null } })).toMatchObject([
       { key: `Slow|shop||${startsAt}`, labels: { a: '1' } },
     ]);

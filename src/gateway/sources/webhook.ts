@@ -7,6 +7,9 @@ import { Webhook } from 'standardwebhooks';
 import { z } from 'zod';
 import { alertOf, defineSource, keyOf, Labels, labelsOf, Text } from '../source.ts';
 
+/** A sender whose ids are its message ids tells firing and resolved apart in them: that is no part of the identity. */
+const STATUS = /[:|-](firing|resolved)$/;
+
 const Body = z.object({
   id: Text,
   name: z.string().min(1),
@@ -39,7 +42,7 @@ export const webhook = defineSource({
       alertOf({
         ...rest,
         source: 'webhook',
-        key: keyOf(id || key),
+        key: keyOf(id?.replace(STATUS, '') || key),
         name,
         resolved: status === 'resolved',
         labels: labelsOf(labels),
