@@ -39,10 +39,10 @@ describe('while Temporal is away', () => {
   it("knows the monitor's own alert again when it is sent twice", async () => {
     const { hostname, port } = new URL(gateway.url);
     const address = { HOLDFAST_GATEWAY_HOST: hostname, HOLDFAST_GATEWAY_PORT: port };
-    const { sendAlert } = createActivities(env.parse({ ...rig.secrets, ...address }), rig.settings);
+    const sender = createActivities(env.parse({ ...rig.secrets, ...address }), rig.settings);
     const alert = alertOf({ source: 'monitor', key: 'm:1:firing', name: 'HighErrorRate', service: 'shop', labels: {} });
-    await sendAlert(alert);
-    await sendAlert(alert);
+    await sender.sendAlert(alert);
+    await sender.sendAlert(alert);
     expect(await metric(gateway, 'alerts_accepted_total')).toBe(2);
     expect(await metric(gateway, 'alerts_duplicate_total')).toBe(1);
   });
