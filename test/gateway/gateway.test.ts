@@ -61,6 +61,22 @@ describe('while Temporal is away', () => {
     expect(await metric(gateway, 'alerts_accepted_total')).toBe(0);
   });
 
+  it.each(['alertmanager', 'webhook', 'sentry'])(
+    'answers 401 to another secret and 400 to nonsense: %s',
+    async (source) => {
+      const genuine = (body: string) => ({
+        ...rig.bearer,
+        ...rig.signedAsWebhook(body),
+        ...rig.signedBySentry(body, 'issue'),
+      });
+      const forged = { ...genuine('{"other":1}'), authorization: 'Bearer another-token' };
+      expect(await rig.post(gateway.url, source, '{"other":2}', forged)).toMatchObject({ status: 401 });
+      for (const body of ['no JSON', '{"other":2}', '[]', 'null', nested(64)])
+        expect(await rig.post(gateway.url, source, body, genuine(body))).toMatchObject({ status: 400 });
+      expect(await metric(gateway, 'inbox_waiting')).toBe(0);
+    },
+  );
+
   it.each([
     ['what is no JSON', 'no JSON', {}, 400],
     ['an empty body', '', {}, 400],
@@ -163,6 +179,18 @@ it('closes an endpoint without a secret: 404, one line at start and one at the f
   expect(gateway.logged).toHaveLength(2);
   expect(await rig.post(gateway.url, 'constructor', '{}', {})).toMatchObject({ status: 404 });
   expect(await postWebhook(gateway.url, { name: 'a' })).toMatchObject({ status: 202 });
+});
+
+it('answers 404 on every endpoint while no secret is set', async () => {
+  await using folder = rig.scratch();
+  const env = Object.fromEntries(Object.keys(rig.secrets).map((name) => [name, '']));
+  await using gateway = await rig.runGateway({ stateDir: folder.stateDir, env });
+  for (const answer of [
+    await postAlertmanager(gateway.url, group()),
+    await postWebhook(gateway.url, { name: 'a' }),
+    await postSentry(gateway.url, 'issue', {}),
+  ])
+    expect(answer).toMatchObject({ status: 404 });
 });
 
 it('does not start with a secret that cannot be one, and does not show it', async () => {

@@ -103,6 +103,24 @@ it.each([
   expect(await temporal.counted(INCIDENT)).toMatchObject({ distinct: 1, deliveries: 1 });
 });
 
+it('has every alert that it answered 202 for when it is killed in the middle of a storm, and counts none twice', async () => {
+  const first = await startGatewayProcess();
+  let accepted = 0;
+  await inParallel(1000, async (i) => {
+    const answer = await rig.postAlertmanager(first.url, rig.group({ instance: `${i}` })).catch(() => undefined);
+    if (answer?.status !== 202) return;
+    accepted += 1;
+    if (accepted === 300) process.kill(first.pid, 'SIGKILL');
+  });
+  expect(accepted).toBeLessThan(1000);
+  const { url } = await startGatewayProcess();
+  await rig.until(async () => /inbox_waiting 0$/m.test(await (await fetch(`${url}/metrics`)).text()));
+  const { distinct, deliveries } = await temporal.counted(INCIDENT);
+  expect(distinct).toBe(deliveries);
+  expect(distinct).toBeGreaterThanOrEqual(accepted);
+  expect(distinct).toBeLessThanOrEqual(accepted + 50); // stored, but the answer was cut off
+});
+
 it('ends on SIGTERM with what it had begun', async () => {
   const { url, pid } = await startGatewayProcess('127.0.0.1:1');
   const answer = rig.postAlertmanager(url, rig.group());
