@@ -13,6 +13,7 @@ import { parseSettings } from '../../src/config.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { startPostgres } from '../../src/embedded/postgres.ts';
 import { startSupabase } from '../../src/embedded/supabase.ts';
+import { until } from '../embedded/scratch.ts';
 import { endProcess, findProcess, lastLines, listProcesses, runCommand, startProcess } from '../../src/processes.ts';
 
 const SHOP = join(__dirname, '../../examples/shop');
@@ -185,7 +186,11 @@ it('has visitors that buy, and sum up what they met', async () => {
     command: process.execPath,
     args: [join(SHOP, 'traffic.ts'), '--url', shop.url, '--rate', '40'],
   });
-  await sleep(5000);
+  await until(async () => {
+    const metrics = await (await fetch(`${shop.url}/metrics`)).text();
+    const counted = [...metrics.matchAll(/^http_request_duration_seconds_count\{.*\} (\d+)$/gm)];
+    return counted.reduce((sum, [, count]) => sum + Number(count), 0) > 250;
+  });
   await endProcess(stateDir, 'traffic');
   const [, requests, failed, unanswered] = /(\d+) requests in \d+ s: (\d+) answered 5xx, (\d+) unanswered/
     .exec(await lastLines(logFile))!
