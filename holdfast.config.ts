@@ -27,7 +27,7 @@ export default defineConfig((env) => {
             url: `http://127.0.0.1:${port}`,
             alertAt: { errorRatio: 0.05, p95Ms: 2000 },
             measure: { windowSeconds: 10, lasting: '20 seconds', every: '2 seconds', minimumRequests: 20 },
-            coolDown: '1 minute',
+            coolDown: '15 seconds', // game days follow each other; the default is ten minutes
             monitor: { every: '2 seconds' },
             errors: { project: 'shop' },
             metrics: {

@@ -1,0 +1,169 @@
+/** The main job, on every real part: a bad release is caught, approved in the Temporal UI, rolled back, verified and recorded. */
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { Client, Connection } from '@temporalio/client';
+import type { GameDayReport } from '../../src/cli/gameday.ts';
+import type { Status } from '../../src/contracts/index.ts';
+import { freePort } from '../../src/embedded/ports.ts';
+import { readPages } from '../../src/pages.ts';
+import { endProcess, findProcess, runCommand, startProcess } from '../../src/processes.ts';
+import { createRecord } from '../../src/record.ts';
+import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { BROWSER, openPage, sendSignal } from '../support/temporal-ui.ts';
+
+const ROOT = join(__dirname, '..', '..');
+const ID = 'incident.shop.high-error-rate';
+const PORTS = [
+  'HOLDFAST_TEMPORAL_PORT',
+  'HOLDFAST_TEMPORAL_UI_PORT',
+  'HOLDFAST_POSTGRES_PORT',
+  'HOLDFAST_SUPABASE_PORT',
+  'HOLDFAST_BUGSINK_PORT',
+  'HOLDFAST_CADDY_ADMIN_PORT',
+  'SHOP_PORT',
+  'HOLDFAST_GATEWAY_PORT',
+];
+
+const stateDir = scratchFolder();
+const outer = scratchFolder();
+const env: Record<string, string> = {
+  HOLDFAST_STATE_DIR: stateDir,
+  HOLDFAST_TOOLS_DIR: process.env['HOLDFAST_TOOLS_DIR'] ?? join(ROOT, '.holdfast', 'tools'),
+};
+let platform: Record<string, string | undefined>;
+let client: Client;
+
+const cli = (...args: string[]) =>
+  runCommand({ command: process.execPath, args: ['src/cli/main.ts', ...args], cwd: ROOT, env, timeoutMs: 240_000 });
+const status = (): Promise<Status> =>
+  client.connection.withDeadline(Date.now() + 5000, () => client.workflow.getHandle(ID).query<Status>('status'));
+
+/** The status once it holds, of a run other than `after`; a worker that is away at a moment is asked again. */
+async function statusOnce(holds: (status: Status) => boolean, after = ''): Promise<Status> {
+  let found: Status | undefined;
+  await until(async () => {
+    found = await status().catch(() => undefined);
+    return found !== undefined && found.runId !== after && holds(found);
+  });
+  return found as Status;
+}
+/** The same, but no longer than the game day goes on: one that ends early fails the test with what it said. */
+async function during<T>(gameday: Promise<unknown>, wanted: Promise<T>): Promise<T> {
+  const ended = gameday.then(() => {
+    throw new Error('the game day ended first');
+  });
+  return await Promise.race([wanted, ended]);
+}
+const isWaiting = ({ phase, waitingFor }: Status): boolean => phase === 'waiting' && waitingFor.length > 0;
+const has =
+  (kind: string) =>
+  ({ timeline }: Status): boolean =>
+    timeline.some((entry) => entry.kind === kind);
+
+/** How often the release was switched for this run, by the provider's own state. */
+const switches = (runId: string): number => {
+  const state = readFileSync(join(stateDir, 'releases', 'shop', 'production', 'state.json'), 'utf8');
+  return (JSON.parse(state) as { history: { key: string }[] }).history.filter(({ key }) => key.includes(runId)).length;
+};
+
+/** kill -9, and wait until the supervisor has started another. */
+async function killWorker(): Promise<void> {
+  const before = await findProcess(stateDir, 'worker');
+  if (before === undefined) throw new Error('there is no worker to kill');
+  process.kill(before.pid, 'SIGKILL');
+  await until(async () => {
+    const now = await findProcess(stateDir, 'worker');
+    return now !== undefined && now.pid !== before.pid;
+  });
+}
+
+beforeAll(async () => {
+  for (const name of PORTS) env[name] = String(await freePort());
+  const main = { command: process.execPath, args: ['src/embedded/main.ts'], cwd: ROOT, env };
+  await startProcess({ stateDir: outer, name: 'platform', ...main });
+  await until(() => existsSync(join(stateDir, 'platform.json')));
+  platform = parseEnv(readFileSync(join(stateDir, 'platform.env'), 'utf8'));
+  client = new Client({ connection: await Connection.connect({ address: platform['TEMPORAL_ADDRESS'] ?? '' }) });
+}, 240_000);
+afterAll(async () => {
+  await client.connection.close();
+  await endProcess(outer, 'platform', 60_000);
+  await removeScratch(stateDir);
+  await removeScratch(outer);
+}, 90_000);
+
+it('refuses a game day as a person that nobody knows, before anything is started', async () => {
+  const refused = await cli('gameday', 'high-error-rate', '--approve-as', 'stranger').then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(refused).toMatchObject({
+    message: expect.stringContaining('"stranger" is nobody who may approve'),
+    cause: { exitCode: 2 },
+  });
+  await expect(status()).rejects.toThrow();
+});
+
+const inBrowser = BROWSER === undefined ? it.skip : it;
+inBrowser(
+  'is approved in the Temporal UI with a one-time code, where a wrong one changes nothing; v1 serves again, and the record has it all',
+  async () => {
+    const gameday = cli('gameday', 'high-error-rate', '--json');
+    const open = await during(gameday, statusOnce(isWaiting));
+    const asked = () =>
+      readPages(stateDir, { person: 'responder' }).find(({ digest }) => digest === open.proposal?.digest);
+    await until(() => asked() !== undefined);
+    const { page, close } = await openPage(
+      `${platform['HOLDFAST_TEMPORAL_UI_URL']}/namespaces/default/workflows/${ID}/${open.runId}/user-metadata`,
+    );
+    try {
+      await page.locator('iframe').first().contentFrame().getByText('Asked of you').first().waitFor(); // Markdown is shown in a frame
+      const picture = join(stateDir, 'incident.png');
+      await page.screenshot({ path: picture });
+      const folder = process.env['HOLDFAST_PICTURES'];
+      if (folder !== undefined) copyFileSync(picture, join(folder, 'incident.png'));
+      await sendSignal(page, 'approve', { by: 'responder', code: 'WRON-GONE' });
+      expect(await during(gameday, statusOnce(has('refused')))).toMatchObject({ phase: 'waiting' });
+      await sendSignal(page, 'approve', { by: 'responder', code: asked()?.code });
+      await during(gameday, statusOnce(has('approved')));
+    } finally {
+      await close();
+    }
+
+    const report = JSON.parse((await gameday).stdout) as GameDayReport;
+    expect(report).toMatchObject({
+      outcome: 'mitigated',
+      decision: { by: ['responder'], via: 'temporal-ui' },
+      releases: { before: 'v2', after: 'v1' },
+    });
+    expect(switches(open.runId)).toBe(1);
+    const record = createRecord({
+      url: platform['RECORD_SUPABASE_URL'] ?? '',
+      key: platform['RECORD_SUPABASE_SECRET_KEY'] ?? '',
+    });
+    await until(async () => (await record.incident(ID, open.runId).catch(() => undefined))?.outcome === 'mitigated');
+    expect((await record.incident(ID, open.runId))?.timeline.length).toBeGreaterThan(15);
+  },
+  240_000,
+);
+
+it('survives kill -9 of the worker while it waits and again inside the rollback: the release changes exactly once', async () => {
+  const before = await status().then(
+    ({ runId }) => runId,
+    () => '',
+  );
+  const gameday = cli('gameday', 'high-error-rate', '--json');
+  const open = await during(gameday, statusOnce(isWaiting, before));
+  await killWorker();
+  await during(gameday, statusOnce(isWaiting, before));
+  await cli('approve', ID, '--as', 'responder');
+  await during(gameday, statusOnce(has('acting'), before));
+  expect(switches(open.runId)).toBe(0);
+  await killWorker();
+  const report = JSON.parse((await gameday).stdout) as GameDayReport;
+  expect(report).toMatchObject({ outcome: 'mitigated', decision: { by: ['responder'], via: 'cli' } });
+  expect(switches(open.runId)).toBe(1);
+  const served = await fetch(`http://127.0.0.1:${env['SHOP_PORT']}/healthz`);
+  expect(await served.json()).toMatchObject({ version: 'v1' });
+}, 240_000);
