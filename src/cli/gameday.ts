@@ -68,10 +68,10 @@ export async function runGameDay(
     });
     say(`Visitors arrive: ${rate} requests per second at ${url}`);
     await calm(context, service, say);
+    const since = Date.now(); // the alert may be quicker than the deployment, which drains the old release last
     await deploy(context, { service, environment, ref: bad, say });
-    const shippedAt = Date.now();
     say(`${bad} is out, with a bug in its checkout. Waiting for the alert…`);
-    const status = await follow(context, { workflowId: incidentId(service, scenario), since: shippedAt - 1000, ...of });
+    const status = await follow(context, { workflowId: incidentId(service, scenario), since, ...of });
     return report(scenario, bad, status);
   } finally {
     await endProcess(config.HOLDFAST_STATE_DIR, traffic);
@@ -171,7 +171,7 @@ async function follow(
   }
 }
 
-/** The run that opened after the release went out. */
+/** The run that opened since the bad release began to ship. */
 async function opened({ client }: Context, workflowId: string, since: number): Promise<string> {
   const deadline = Date.now() + ALERT_WITHIN_MS;
   while (Date.now() < deadline) {
