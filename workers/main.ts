@@ -8,6 +8,7 @@ import { composeActivities } from './activities.ts';
 import { workflowBundle } from './bundle.ts';
 import { startMonitors } from './monitors.ts';
 import { failureSinks, reportActivityFailures, startSentry } from './sentry.ts';
+import { TUNING } from './tuning.ts';
 
 const RECONNECT_MS = 2000;
 const config = loadConfig();
@@ -39,10 +40,7 @@ for (;;) {
         activities,
         sinks: failureSinks,
         interceptors: { activity: [reportActivityFailures] },
-        maxCachedWorkflows: 300,
-        stickyQueueScheduleToStartTimeout: '3 seconds',
-        shutdownGraceTime: '5 seconds',
-        shutdownForceTime: '15 seconds',
+        ...TUNING,
       });
       const running = worker.run();
       await startMonitors(

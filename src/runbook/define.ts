@@ -168,27 +168,31 @@ function answerMessages(story: Story, board: Switchboard): void {
 function keepRecord(story: Story): { stop(): Promise<void> } {
   let stopped = false;
   let writing = false;
+  let written = 0;
   const scope = new CancellationScope();
-  const loop = scope
-    .run(async () => {
-      for (let written = 0; ;) {
-        await condition(() => stopped || story.wanted() > written);
-        if (stopped) return;
-        written = story.status.revision;
-        writing = true;
-        await record({ ...story.status });
-        writing = false;
-      }
-    })
-    .catch((error: unknown) => {
-      writing = false;
-      if (!isCancellation(error)) story.tell('record', 'the record is behind');
-    });
+  const write = async (): Promise<void> => {
+    while (!stopped && story.wanted() > written) {
+      await Promise.resolve(); // what changes together is written together
+      written = story.status.revision;
+      await record({ ...story.status });
+    }
+  };
+  story.onWanted(() => {
+    if (writing || stopped) return;
+    writing = true;
+    void scope
+      .run(write)
+      .catch((error: unknown) => {
+        if (!isCancellation(error)) story.tell('record', 'the record is behind');
+      })
+      .finally(() => (writing = false));
+  });
   return {
     async stop() {
       stopped = true;
-      if (!(await condition(() => !writing, '15 seconds'))) scope.cancel();
-      await loop;
+      if (await condition(() => !writing, '15 seconds')) return;
+      scope.cancel();
+      await condition(() => !writing);
     },
   };
 }

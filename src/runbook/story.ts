@@ -20,6 +20,8 @@ export interface Story {
   count(batch: AlertBatch): void;
   /** The revision that the record should hold by now. */
   wanted(): number;
+  /** Told whenever that rises. */
+  onWanted(listener: () => void): void;
 }
 
 /** What a run tells about itself: status, timeline, current details, search attributes. One per workflow run. */
@@ -27,6 +29,7 @@ export function createStory(of: { runbook: string; title: string; incident: Inci
   const { workflowId, runId } = workflowInfo();
   const seen = new Set<string>();
   let wanted = 0;
+  let onWanted = (): void => undefined;
   const status: Status = {
     workflowId,
     runId,
@@ -68,6 +71,7 @@ export function createStory(of: { runbook: string; title: string; incident: Inci
         { key: PHASE, value: status.phase },
         { key: WAITING_FOR, value: status.waitingFor.length === 0 ? null : status.waitingFor },
       ]);
+      onWanted();
     },
     count(batch) {
       if (seen.has(batch.batchId)) return;
@@ -88,6 +92,7 @@ export function createStory(of: { runbook: string; title: string; incident: Inci
       story.tell('alert', sample === undefined ? text : `${text}: ${sample.name}: ${sample.summary}`, sample?.source);
     },
     wanted: () => wanted,
+    onWanted: (listener) => void (onWanted = listener),
   };
   upsertSearchAttributes([
     { key: SERVICE, value: of.incident.service },

@@ -169,6 +169,16 @@ describe('the high error rate runbook', () => {
     expect(run.calls).not.toContain('rollBack');
   });
 
+  it('ends as failed when the automation itself breaks, says why, and writes it down', async () => {
+    const policy = async () => {
+      throw failure('NotConfigured', 'services.shop is not in the configuration');
+    };
+    const run = await time.start('highErrorRate', incident(), { policy });
+    expect(await run.result()).toMatchObject({ outcome: 'failed', note: expect.stringContaining('services.shop') });
+    expect(run.calls).not.toContain('rollBack');
+    expect((await run.status()).timeline.at(-1)).toMatchObject({ kind: 'closed' });
+  });
+
   it('refuses a stale approval when the world has changed, and proposes again', async () => {
     const run = await time.start('highErrorRate', incident());
     await run.until(({ phase }) => phase === 'waiting');

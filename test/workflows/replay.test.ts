@@ -16,6 +16,7 @@ it('has a recorded history of every outcome that a runbook can have', () => {
   const outcomes = new Set(files.map((file) => file.split('.')[0]));
   expect([...outcomes].sort()).toEqual([
     'declined',
+    'failed',
     'handed-over',
     'mitigated',
     'not-recovered',
