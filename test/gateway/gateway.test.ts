@@ -85,6 +85,7 @@ describe('while Temporal is away', () => {
     ['half a million levels', `${'['.repeat(500_000)}${']'.repeat(500_000)}`, {}, 400],
     ['a form', '{"alerts":[]}', { 'content-type': 'application/x-www-form-urlencoded' }, 415],
     ['text', '{"alerts":[]}', { 'content-type': 'text/plain' }, 415],
+    ['more alerts than fit into one body', `{"alerts":[${'{},'.repeat(300_000)}{}]}`, {}, 400],
     ['more than 1 MiB', `{"alerts":[],"x":"${'x'.repeat(MIB)}"}`, {}, 413],
   ])('refuses %s', async (_, body, headers, status) => {
     const answer = await rig.post(gateway.url, 'alertmanager', body, { ...rig.bearer, ...headers });

@@ -5,19 +5,26 @@
 import { z } from 'zod';
 import { alertOf, defineSource, equal, keyOf, Labels, labelsOf, Text } from '../source.ts';
 
+/** More than fit into 1 MiB as Alertmanager writes them; so many empty ones would hold the gateway up for seconds. */
+const ALERTS = 5000;
+
 const Body = z.object({
   groupKey: Text,
   truncatedAlerts: z.number().nullish(),
   alerts: z
-    .array(
-      z.object({
-        status: Text,
-        labels: Labels,
-        annotations: Labels,
-        startsAt: Text,
-        fingerprint: Text,
-        generatorURL: Text,
-      }),
+    .array(z.unknown())
+    .max(ALERTS, `more than ${ALERTS} alerts at once: set max_alerts in Alertmanager`)
+    .pipe(
+      z.array(
+        z.object({
+          status: Text,
+          labels: Labels,
+          annotations: Labels,
+          startsAt: Text,
+          fingerprint: Text,
+          generatorURL: Text,
+        }),
+      ),
     )
     .nullable(),
 });
