@@ -22,14 +22,21 @@ export type Config = z.output<typeof Config> & {
   env: Readonly<Record<string, string | undefined>>;
 };
 
+/** End a process of Holdfast's that cannot start: what is wrong is for a person to read, without a stack trace. */
+export function cannotStart(error: unknown): never {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exit(1);
+}
+
 /**
  * Read the environment, over the file `platform.env` that the embedded platform writes into the state folder.
  * The only reader of `process.env`. @throws Error that names each wrong variable.
  */
 export function loadConfig(processEnv: NodeJS.ProcessEnv = process.env): Config {
-  const platformFile = join(processEnv['HOLDFAST_STATE_DIR'] ?? '.holdfast', 'platform.env');
+  const platformFile = join(processEnv['HOLDFAST_STATE_DIR'] || '.holdfast', 'platform.env');
   const platform = existsSync(platformFile) ? parseEnv(readFileSync(platformFile, 'utf8')) : {};
-  const env = { ...platform, ...processEnv };
+  const set = Object.entries({ ...platform, ...processEnv }).filter(([, value]) => value !== ''); // `NAME=` unsets
+  const env = Object.fromEntries(set);
   const parsed = Config.safeParse(env);
   if (!parsed.success) throw new Error(`Cannot start, the environment is wrong:\n${z.prettifyError(parsed.error)}`);
   return { ...parsed.data, HOLDFAST_STATE_DIR: resolve(parsed.data.HOLDFAST_STATE_DIR), env };

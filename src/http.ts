@@ -29,7 +29,7 @@ export async function request(url: string, init: RequestInit & { what: string })
   const { what, ...rest } = init;
   let response: Response;
   try {
-    response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: 'error', ...rest });
+    response = await fetch(url, { redirect: 'error', ...rest, signal: rest.signal ?? AbortSignal.timeout(TIMEOUT_MS) });
   } catch (error) {
     const cause =
       error instanceof Error

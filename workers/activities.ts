@@ -48,3 +48,13 @@ export function composeActivities(config: Config, settings: Settings): Compositi
   const missing = Object.keys(createSimulator().ports).filter((activity) => !(activity in activities));
   return { activities: activities as Partial<Ports>, registered, absent, missing };
 }
+
+/** The composition, for people: what is registered, what is not and why. */
+export function describe({ registered, absent, missing }: Composition): string[] {
+  const unset = Object.entries(absent).map(([provider, variables]) => `not registered: ${provider} (set ${variables})`);
+  return [
+    `providers: ${registered.join(', ')}`,
+    ...unset,
+    ...(missing.length > 0 ? [`without a provider, their checks will be unknown: ${missing.join(', ')}`] : []),
+  ];
+}

@@ -3,24 +3,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { loadConfig, loadSettings } from '../src/config.ts';
-import { composeActivities } from './activities.ts';
+import { cannotStart, loadConfig, loadSettings } from '../src/config.ts';
+import { composeActivities, describe } from './activities.ts';
 import { workflowBundle } from './bundle.ts';
 import { startMonitors } from './monitors.ts';
 import { failureSinks, reportActivityFailures, startSentry } from './sentry.ts';
 import { TUNING } from './tuning.ts';
 
 const RECONNECT_MS = 2000;
-const config = loadConfig();
-const settings = await loadSettings(config);
+
+/** What the worker needs before it meets Temporal; says which systems it found. */
+async function prepare() {
+  const config = loadConfig();
+  const settings = await loadSettings(config);
+  const composed = composeActivities(config, settings);
+  for (const line of describe(composed)) console.log(line);
+  return { config, settings, activities: composed.activities, bundle: await workflowBundle(config.HOLDFAST_STATE_DIR) };
+}
+
+const { config, settings, activities, bundle } = await prepare().catch(cannotStart);
 const { values } = parseArgs({ options: { 'task-queue': { type: 'string', default: config.HOLDFAST_TASK_QUEUE } } });
 startSentry(config.SENTRY_DSN, 'holdfast');
-const { activities, registered, absent, missing } = composeActivities(config, settings);
-console.log(`providers: ${registered.join(', ')}`);
-for (const [provider, variables] of Object.entries(absent))
-  console.log(`not registered: ${provider} (set ${variables})`);
-if (missing.length > 0) console.log(`without a provider, their checks will be unknown: ${missing.join(', ')}`);
-const bundle = await workflowBundle(config.HOLDFAST_STATE_DIR);
 Runtime.install({
   shutdownSignals: ['SIGINT', 'SIGTERM'],
   telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },

@@ -1,6 +1,7 @@
 /**
  * Monitor of one service: in every environment that asks for it, raises `HighErrorRate` when the error ratio is over its alert
- * threshold in two readings in a row, and resolves it when it is under the objective in three. Continues as new by count.
+ * threshold in two readings in a row, and resolves it when it is under the objective in three. What goes on firing is told again
+ * every 15 minutes: the gateway opens an incident anew where the last one ended and an hour has passed. Continues as new by count.
  */
 import {
   continueAsNew,
@@ -15,6 +16,8 @@ import type { AlertSender, Configuration, Metrics } from '../src/contracts/ports
 import { delivery, diagnostic, judgeErrorRatio } from '../src/runbook/index.ts';
 
 const TICKS_PER_RUN = 400;
+const NEVER = new Date(0).toISOString();
+const REPEAT_MS = 15 * 60 * 1000;
 const { policy: readPolicy } = proxyLocalActivities<Configuration>(diagnostic);
 const { errorRatio } = proxyLocalActivities<Metrics>(diagnostic);
 const { sendAlert } = proxyActivities<AlertSender>(delivery);
@@ -23,6 +26,8 @@ export interface Watched {
   environment: string;
   /** Start of the alert that is firing; carried over from run to run, like the counts. */
   firingSince?: string | undefined;
+  /** When it was last told that it fires. */
+  toldAt?: string | undefined;
   over: number;
   under: number;
 }
@@ -56,6 +61,7 @@ async function watch(service: string, one: Watched, policy: Policy): Promise<voi
   one.over = alerting === 'bad' ? one.over + 1 : 0;
   one.under = holding === 'ok' ? one.under + 1 : 0;
 
+  const now = new Date().toISOString();
   const send = (startsAt: string, status: Alert['status']): Promise<boolean> => {
     const labels = { alertname: 'HighErrorRate', service, environment };
     const key = `monitor:${service}:${environment}:HighErrorRate:${startsAt}:${status}`;
@@ -75,10 +81,10 @@ async function watch(service: string, one: Watched, policy: Policy): Promise<voi
       () => false, // told again at the next reading
     );
   };
-  if (one.firingSince === undefined && one.over >= 2) {
-    const now = new Date().toISOString();
-    if (await send(now, 'firing')) one.firingSince = now;
-  } else if (one.firingSince !== undefined && one.under >= 3) {
-    if (await send(one.firingSince, 'resolved')) one.firingSince = undefined;
+  const { firingSince = now } = one;
+  if (one.under >= 3 && one.firingSince !== undefined) {
+    if (await send(firingSince, 'resolved')) one.firingSince = one.toldAt = undefined;
+  } else if (one.over >= 2 && Date.now() - Date.parse(one.toldAt ?? NEVER) >= REPEAT_MS) {
+    if (await send(firingSince, 'firing')) [one.firingSince, one.toldAt] = [firingSince, now];
   }
 }

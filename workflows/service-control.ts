@@ -130,7 +130,8 @@ function refuse(
       change.kind === 'deploy' ||
       change.holder === request.holder ||
       change.endedAt === undefined ||
-      change.result === 'failed'
+      change.result === 'failed' ||
+      change.result === 'expired'
     )
       continue;
     const until = Date.parse(change.endedAt) + request.coolDownMs;

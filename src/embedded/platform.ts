@@ -83,6 +83,7 @@ export async function startPlatform(of: {
       RECORD_SUPABASE_SECRET_KEY: supabase.secretKey,
     }),
     ...(bugsink && { BUGSINK_URL: bugsink.url, BUGSINK_TOKEN: bugsink.token, SHOP_SENTRY_DSN: bugsink.dsn }),
+    ...(bugsink && { SENTRY_AUTH_TOKEN: '' }), // of the two error trackers, this one
     ...(caddy && { CADDY_ADMIN_URL: caddy.adminUrl }),
   };
   await writeEnvironment(stateDir, env);

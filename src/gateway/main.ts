@@ -1,17 +1,21 @@
 /** The gateway: alerts in, durable before they are answered, then to Temporal. `npm run gateway`. */
-import { loadConfig, loadSettings } from '../config.ts';
+import { cannotStart, loadConfig, loadSettings } from '../config.ts';
 import { runbookCatalogue } from '../runbook/catalogue.ts';
 import * as workflows from '../../workflows/index.ts';
 import { startGateway } from './gateway.ts';
 import * as sources from './sources/index.ts';
 
-const config = loadConfig();
-const gateway = await startGateway({
-  config,
-  settings: await loadSettings(config),
-  runbooks: runbookCatalogue(workflows),
-  sources: Object.values(sources),
-  log: (line) => console.error(line),
-});
+async function start(): ReturnType<typeof startGateway> {
+  const config = loadConfig();
+  return await startGateway({
+    config,
+    settings: await loadSettings(config),
+    runbooks: runbookCatalogue(workflows),
+    sources: Object.values(sources),
+    log: (line) => console.error(line),
+  });
+}
+
+const gateway = await start().catch(cannotStart);
 console.log(`gateway ready on ${gateway.url}`);
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void gateway.stop());

@@ -48,7 +48,12 @@ async function statusOnce(holds: (status: Status) => boolean, after = ''): Promi
   });
   return found as Status;
 }
-/** The same, but no longer than the game day goes on: one that ends early fails the test with what it said. */
+const lastRun = (): Promise<string> =>
+  status().then(
+    ({ runId }) => runId,
+    () => '',
+  );
+/** What is wanted, but no longer than the game day goes on: one that ends early fails the test with what it said. */
 async function during<T>(gameday: Promise<unknown>, wanted: Promise<T>): Promise<T> {
   const ended = gameday.then(() => {
     throw new Error('the game day ended first');
@@ -66,6 +71,18 @@ const switches = (runId: string): number => {
   const state = readFileSync(join(stateDir, 'releases', 'shop', 'production', 'state.json'), 'utf8');
   return (JSON.parse(state) as { history: { key: string }[] }).history.filter(({ key }) => key.includes(runId)).length;
 };
+
+/** What the record holds of a run, once it holds this outcome. */
+async function recorded(runId: string, outcome: string) {
+  const { RECORD_SUPABASE_URL: url = '', RECORD_SUPABASE_SECRET_KEY: key = '' } = platform;
+  const record = createRecord({ url, key });
+  let found: Awaited<ReturnType<typeof record.incident>>;
+  await until(async () => {
+    found = await record.incident(ID, runId).catch(() => undefined);
+    return found?.outcome === outcome;
+  });
+  return found as NonNullable<typeof found>;
+}
 
 /** kill -9, and wait until the supervisor has started another. */
 async function killWorker(): Promise<void> {
@@ -107,7 +124,7 @@ it('refuses a game day as a person that nobody knows, before anything is started
 
 const inBrowser = BROWSER === undefined ? it.skip : it;
 inBrowser(
-  'is approved in the Temporal UI with a one-time code, where a wrong one changes nothing; v1 serves again, and the record has it all',
+  "is approved in the Temporal UI with a one-time code, where a wrong one, another person's and a used one change nothing; v1 serves again, and the record has it all",
   async () => {
     const gameday = cli('gameday', 'high-error-rate', '--json');
     const open = await during(gameday, statusOnce(isWaiting));
@@ -123,10 +140,21 @@ inBrowser(
       await page.screenshot({ path: picture });
       const folder = process.env['HOLDFAST_PICTURES'];
       if (folder !== undefined) copyFileSync(picture, join(folder, 'incident.png'));
+      const refusals = ({ timeline }: Status): string[] =>
+        timeline.filter(({ kind }) => kind === 'refused').map(({ what }) => what);
+      const refused = (count: number) =>
+        during(
+          gameday,
+          statusOnce((now) => refusals(now).length === count),
+        );
       await sendSignal(page, 'approve', { by: 'responder', code: 'WRON-GONE' });
-      expect(await during(gameday, statusOnce(has('refused')))).toMatchObject({ phase: 'waiting' });
+      expect(await refused(1)).toMatchObject({ phase: 'waiting' });
+      await sendSignal(page, 'approve', { by: 'lead', code: asked()?.code }); // another person's
+      expect(await refused(2)).toMatchObject({ phase: 'waiting' });
       await sendSignal(page, 'approve', { by: 'responder', code: asked()?.code });
       await during(gameday, statusOnce(has('approved')));
+      await sendSignal(page, 'approve', { by: 'responder', code: asked()?.code }); // used
+      expect(refusals(await refused(3))[2]).toContain('no proposal is open');
     } finally {
       await close();
     }
@@ -138,21 +166,13 @@ inBrowser(
       releases: { before: 'v2', after: 'v1' },
     });
     expect(switches(open.runId)).toBe(1);
-    const record = createRecord({
-      url: platform['RECORD_SUPABASE_URL'] ?? '',
-      key: platform['RECORD_SUPABASE_SECRET_KEY'] ?? '',
-    });
-    await until(async () => (await record.incident(ID, open.runId).catch(() => undefined))?.outcome === 'mitigated');
-    expect((await record.incident(ID, open.runId))?.timeline.length).toBeGreaterThan(15);
+    expect((await recorded(open.runId, 'mitigated')).timeline.length).toBeGreaterThan(15);
   },
   240_000,
 );
 
 it('survives kill -9 of the worker while it waits and again inside the rollback: the release changes exactly once', async () => {
-  const before = await status().then(
-    ({ runId }) => runId,
-    () => '',
-  );
+  const before = await lastRun();
   const gameday = cli('gameday', 'high-error-rate', '--json');
   const open = await during(gameday, statusOnce(isWaiting, before));
   await killWorker();
@@ -166,4 +186,42 @@ it('survives kill -9 of the worker while it waits and again inside the rollback:
   expect(switches(open.runId)).toBe(1);
   const served = await fetch(`http://127.0.0.1:${env['SHOP_PORT']}/healthz`);
   expect(await served.json()).toMatchObject({ version: 'v1' });
+}, 240_000);
+
+it('goes on while error tracker, Supabase, metrics and traffic hang, says what it could not see, and the record catches up', async () => {
+  const before = await lastRun();
+  const parts = await Promise.all(['bugsink', 'supabase', 'caddy'].map((name) => findProcess(stateDir, name)));
+  const hang = (signal: 'SIGSTOP' | 'SIGCONT') => parts.forEach((part) => process.kill(-(part?.pid ?? NaN), signal));
+  hang('SIGSTOP');
+  let closed: Status;
+  try {
+    const labels = { alertname: 'HighErrorRate', service: 'shop', environment: 'production', severity: 'critical' };
+    const answer = await fetch(`http://127.0.0.1:${env['HOLDFAST_GATEWAY_PORT']}/alerts/alertmanager`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${platform['HOLDFAST_ALERTMANAGER_TOKEN']}`,
+      },
+      body: JSON.stringify({ alerts: [{ status: 'firing', labels, fingerprint: 'outage' }] }),
+    });
+    expect(answer.status).toBe(202);
+    closed = await statusOnce(({ phase }) => phase === 'closed', before);
+  } finally {
+    hang('SIGCONT');
+  }
+  const verdictOf = Object.fromEntries(closed.findings.map(({ check, verdict }) => [check, verdict]));
+  expect(verdictOf).toMatchObject({
+    'error patterns': 'unknown',
+    'affected users': 'unknown',
+    'stack traces': 'unknown',
+    'correlated releases and flags': 'unknown',
+    'error ratio': 'unknown',
+    'API response times': 'unknown',
+    'recent deployments': 'unknown',
+    'Supabase connectivity': 'bad',
+    'application health': 'bad',
+  });
+  expect(closed.outcome).toBe('handed-over');
+  expect(readPages(stateDir, { person: 'responder' }).at(-1)?.subject).toContain('handed-over, a person is needed');
+  expect((await recorded(closed.runId, 'handed-over')).findings).toEqual(closed.findings);
 }, 240_000);

@@ -145,6 +145,13 @@ it('lets a lease end after 30 minutes, so that a holder that died blocks nobody 
   expect(await changes()).toEqual({ waiting: 'open', dead: 'expired' });
 });
 
+it('asks no cool-down of another incident after a lease that ran out', async () => {
+  const { ask } = await startControl();
+  await ask('dead');
+  await time.env.sleep('31 minutes');
+  expect(await ask('other')).toMatchObject({ granted: true });
+});
+
 it('keeps what runs and what was last verified good, each as it was told', async () => {
   const { ask, tell, ledger } = await startControl();
   await ask('v1', { kind: 'deploy' });
