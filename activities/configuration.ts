@@ -5,7 +5,10 @@ import { failure } from '../src/errors.ts';
 
 export const env = z.object({
   /** `<key id>=<base64 of 32 bytes>`, comma separated; several while a key is being replaced. */
-  HOLDFAST_DECISION_PUBLIC_KEYS: z.string().default(''),
+  HOLDFAST_DECISION_PUBLIC_KEYS: z
+    .string()
+    .regex(/^([\w.-]+=[A-Za-z0-9+/]{43}=(,|$))*$/, 'use <key id>=<base64 of 32 bytes>, comma separated')
+    .default(''),
 });
 
 export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typeof env>, settings: Settings) {
@@ -19,16 +22,14 @@ export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typ
   );
   return {
     /**
-     * What a run needs of the configuration. A service that is not in it (triage of an unrouted alert) gets the first service's
-     * defaults in mode `observe`.
-     * @throws NotConfigured (permanent) when a known service lacks the environment.
+     * What a run needs of the configuration. A service or environment that is not in it (triage of an unrouted alert, a worker
+     * that has not been restarted) gets the defaults of the nearest that is, in mode `observe`: somebody must still be paged.
+     * @throws NotConfigured (permanent) when nothing is configured.
      */
     async policy({ service, environment }: Scope): Promise<Policy> {
-      const known = settings.services.find(({ name }) => name === service);
-      const of =
-        known === undefined
-          ? Object.values(settings.services[0]?.environments ?? {})[0]
-          : known.environments[environment];
+      const nearest = settings.services.find(({ name }) => name === service) ?? settings.services[0];
+      const known = nearest?.name === service ? nearest.environments[environment] : undefined;
+      const of = known ?? Object.values(nearest?.environments ?? {})[0];
       if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
       const { objectives, alertAt, measure, coolDown } = of;
       const { people, ladder, approval } = settings;

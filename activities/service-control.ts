@@ -6,6 +6,8 @@ import type { ChangeReport, ChangeRequest, Grant, Ledger, Scope, Settings } from
 import type { ChangeControl } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 
+const ACT_MS = 30 * 60 * 1000;
+
 export const env = z.object({
   TEMPORAL_ADDRESS: z.string(),
   TEMPORAL_NAMESPACE: z.string().default('default'),
@@ -43,19 +45,21 @@ export function createActivities(
       args: [arg],
     });
   };
-  const coolDownMs = ({ service, environment }: Scope): number => {
-    const coolDown = settings.services.find(({ name }) => name === service)?.environments[environment]?.coolDown;
-    if (coolDown === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
-    return msToNumber(coolDown);
+  /** A lease covers the act with its retries and the longest verification; see `holds`. */
+  const termsOf = ({ service, environment }: Scope): { coolDownMs: number; leaseMs: number } => {
+    const of = settings.services.find(({ name }) => name === service)?.environments[environment];
+    if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
+    const verifyMs = of.measure.windowSeconds * 1000 + 3 * msToNumber(of.measure.lasting);
+    return { coolDownMs: msToNumber(of.coolDown), leaseMs: ACT_MS + verifyMs };
   };
   return {
     /** Idempotent on `request.key`: `serviceControl` keeps the grant of a key. A refusal is asked anew. */
     async requestChange(request: ChangeRequest): Promise<Grant> {
-      return await update<Grant, ChangeRequest & { coolDownMs: number }>(
+      return await update<Grant, ChangeRequest & ReturnType<typeof termsOf>>(
         request.service,
         'requestChange',
         `request:${request.key}:${Date.now()}`,
-        { ...request, coolDownMs: coolDownMs(request) },
+        { ...request, ...termsOf(request) },
       );
     },
     /** Idempotent on `report.key`. */

@@ -1,18 +1,19 @@
 import type { Client } from '@temporalio/client';
 import type { Settings } from '../src/contracts/index.ts';
-import type { monitorService } from '../workflows/index.ts';
+import type { monitorService, WatchOrder } from '../workflows/index.ts';
 
-/** Start the monitor of every service that asks for one; a running one goes on. */
+/** Start the monitor of every service that asks for one; a running one goes on, with what is asked now. */
 export async function startMonitors({ workflow }: Client, taskQueue: string, settings: Settings): Promise<void> {
   for (const { name: service, environments } of settings.services) {
     const monitored = Object.entries(environments).filter(([, { monitor }]) => monitor !== undefined);
     const every = monitored[0]?.[1].monitor?.every;
     if (every === undefined) continue;
-    await workflow.start<typeof monitorService>('monitorService', {
+    await workflow.signalWithStart<typeof monitorService, [WatchOrder]>('monitorService', {
       workflowId: `monitor.${service}`,
       taskQueue,
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      args: [{ service, every, watched: monitored.map(([environment]) => ({ environment, over: 0, under: 0 })) }],
+      args: [{ service, every, watched: [] }],
+      signal: 'watch',
+      signalArgs: [{ every, environments: monitored.map(([environment]) => environment) }],
     });
   }
 }

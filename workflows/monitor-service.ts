@@ -4,8 +4,11 @@
  * every 15 minutes: the gateway opens an incident anew where the last one ended and an hour has passed. Continues as new by count.
  */
 import {
+  allHandlersFinished,
+  condition,
   continueAsNew,
   defineQuery,
+  defineSignal,
   proxyActivities,
   proxyLocalActivities,
   setHandler,
@@ -38,16 +41,46 @@ export interface Monitor {
   watched: Watched[];
 }
 
-export const watchedQuery = defineQuery<Watched[]>('watched');
+/** What the configuration asks to be watched. */
+export interface WatchOrder {
+  every: string;
+  environments: string[];
+}
 
-export async function monitorService({ service, every, watched }: Monitor): Promise<void> {
-  setHandler(watchedQuery, () => watched, { description: 'What is watched, and which alert is firing since when' });
-  const policies = await Promise.all(watched.map(({ environment }) => readPolicy({ service, environment })));
+export const watchedQuery = defineQuery<Watched[]>('watched');
+export const watchSignal = defineSignal<[WatchOrder]>('watch');
+
+export async function monitorService(monitor: Monitor): Promise<void> {
+  const { service } = monitor;
+  const policies = new Map<string, Policy>();
+  setHandler(watchedQuery, () => monitor.watched, {
+    description: 'What is watched, and which alert is firing since when',
+  });
+  setHandler(
+    watchSignal,
+    ({ every, environments }) => {
+      policies.clear();
+      monitor.every = every;
+      monitor.watched = environments.map(
+        (environment) =>
+          monitor.watched.find((one) => one.environment === environment) ?? { environment, over: 0, under: 0 },
+      );
+    },
+    { description: 'From a worker that starts: what the configuration asks to be watched' },
+  );
   for (let tick = 0; tick < TICKS_PER_RUN; tick += 1) {
-    await Promise.all(watched.map((one, i) => watch(service, one, policies[i] as Policy)));
-    await sleep(every);
+    await Promise.all(
+      monitor.watched.map(async (one) => {
+        const { environment } = one;
+        const policy = policies.get(environment) ?? (await readPolicy({ service, environment }));
+        policies.set(environment, policy);
+        await watch(service, one, policy);
+      }),
+    );
+    await sleep(monitor.every);
   }
-  await continueAsNew<typeof monitorService>({ service, every, watched });
+  await condition(allHandlersFinished);
+  await continueAsNew<typeof monitorService>(monitor);
 }
 
 async function watch(service: string, one: Watched, policy: Policy): Promise<void> {

@@ -15,9 +15,14 @@ import {
 } from '@temporalio/workflow';
 import type { ChangeReport, ChangeRequest, Grant, Ledger } from '../src/contracts/index.ts';
 
-const LEASE_MS = 30 * 60 * 1000;
 const HANDLED_PER_RUN = 500;
 const CHANGES_KEPT = 20;
+
+/** Of the configuration: how long nothing more is changed after a change, and how long one may take before it is given up. */
+export interface Terms {
+  coolDownMs: number;
+  leaseMs: number;
+}
 
 export interface KillSwitch {
   on: boolean;
@@ -33,7 +38,7 @@ export interface Control {
   ledgers: Record<string, Ledger>;
 }
 
-export const requestChangeUpdate = defineUpdate<Grant, [ChangeRequest & { coolDownMs: number }]>('requestChange');
+export const requestChangeUpdate = defineUpdate<Grant, [ChangeRequest & Terms]>('requestChange');
 export const reportChangeUpdate = defineUpdate<void, [ChangeReport]>('reportChange');
 export const setKillSwitch = defineUpdate<void, [KillSwitch]>('setKillSwitch');
 export const controlQuery = defineQuery<Control>('control');
@@ -71,6 +76,7 @@ export async function serviceControl(control: Control): Promise<void> {
         holder,
         fence: control.fence,
         at: new Date().toISOString(),
+        leaseEndsAt: new Date(Date.now() + request.leaseMs).toISOString(),
         result: 'open',
       });
       ledger.changes.splice(CHANGES_KEPT);
@@ -101,7 +107,7 @@ export async function serviceControl(control: Control): Promise<void> {
 function refuse(
   { killSwitch }: Control,
   ledger: Ledger,
-  request: ChangeRequest & { coolDownMs: number },
+  request: ChangeRequest & Terms,
   now: number,
 ): Grant | undefined {
   if (killSwitch.on)
@@ -112,7 +118,7 @@ function refuse(
     };
   for (const change of ledger.changes) {
     if (change.key === request.key || change.result !== 'open') continue;
-    const until = Date.parse(change.at) + LEASE_MS;
+    const until = Date.parse(change.leaseEndsAt ?? change.at);
     if (until <= now || (change.kind === 'deploy' && request.kind === 'roll-back')) {
       change.result = 'expired';
       change.endedAt = new Date(now).toISOString();

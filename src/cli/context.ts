@@ -1,6 +1,8 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, isGrpcDeadlineError } from '@temporalio/client';
 import { loadConfig, loadSettings, type Config } from '../config.ts';
 import type { Settings, Status } from '../contracts/index.ts';
+
+const ANSWER_MS = 30_000;
 
 /** An error of the user's, with its exit code: 2 wrong arguments, 4 not found, 5 not allowed. */
 export const usageError = (message: string, exitCode = 2): Error => Object.assign(new Error(message), { exitCode });
@@ -37,6 +39,17 @@ export async function statusOf({ client }: Context, workflowId: string, runId?: 
   return await client.connection.withDeadline(Date.now() + 10_000, () =>
     client.workflow.getHandle(workflowId, runId).query<Status>('status'),
   );
+}
+
+/** What a worker answers. @throws usage error (exit code 3) when none does within half a minute. */
+export async function answered<T>({ connection }: Client, call: () => Promise<T>): Promise<T> {
+  try {
+    return await connection.withDeadline(Date.now() + ANSWER_MS, call);
+  } catch (error) {
+    const { cause } = error instanceof Error ? error : {};
+    if (!isGrpcDeadlineError(error) && !isGrpcDeadlineError(cause)) throw error;
+    throw usageError('no worker answered in time: start one with "npm run worker", then do this again', 3);
+  }
 }
 
 /** Where the Temporal UI shows what a run asks. */

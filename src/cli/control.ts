@@ -1,9 +1,10 @@
 import { WithStartWorkflowOperation, type Client, type Workflow } from '@temporalio/client';
 import type { KillSwitch } from '../../workflows/index.ts';
+import { answered } from './context.ts';
 
 /** Forbid or allow every change by Holdfast to a service. */
 export async function setKillSwitch(
-  { workflow }: Client,
+  client: Client,
   taskQueue: string,
   service: string,
   change: KillSwitch,
@@ -14,8 +15,10 @@ export async function setKillSwitch(
     workflowIdConflictPolicy: 'USE_EXISTING',
     args: [{ service, fence: 0, killSwitch: change, ledgers: {} }],
   });
-  await workflow.executeUpdateWithStart<Workflow, void, [KillSwitch]>('setKillSwitch', {
-    startWorkflowOperation,
-    args: [change],
-  });
+  await answered(client, () =>
+    client.workflow.executeUpdateWithStart<Workflow, void, [KillSwitch]>('setKillSwitch', {
+      startWorkflowOperation,
+      args: [change],
+    }),
+  );
 }

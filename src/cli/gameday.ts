@@ -7,8 +7,8 @@ import { endProcess, runCommand, startProcess, writeWhole } from '../processes.t
 import { incidentId } from '../runbook/index.ts';
 import type { deployRelease, Watched } from '../../workflows/index.ts';
 import { connect, statusOf, uiLink, usageError, type Context } from './context.ts';
+import { decide, shortDigest } from './decide.ts';
 import { ROOT } from './platform.ts';
-import { signDecision } from './sign.ts';
 
 const POLL_MS = 400;
 const ALERT_WITHIN_MS = 120_000;
@@ -162,9 +162,7 @@ async function follow(
     ) {
       asked = status.proposal.digest;
       if (of.approveAs !== undefined)
-        await context.client.workflow
-          .getHandle(workflowId, runId)
-          .executeUpdate('decide', { args: [signDecision(context.config, status, of.approveAs, 'approved')] });
+        await decide(context, { id: workflowId, person: of.approveAs, verdict: 'approved', proposal: asked });
       else if (!(await showHowToApprove(context, status, say))) asked = undefined; // the page is still on its way
     }
     await sleep(POLL_MS);
@@ -198,7 +196,7 @@ async function showHowToApprove({ config }: Context, status: Status, say: (line:
     `  In the Temporal UI:  ${uiLink(config, status)}`,
     '    More Actions, Send a Signal, name approve (or reject), and as input:',
     `    {"by":"${page.person}","code":"${page.code}"}`,
-    `  Or in another terminal:  npm run -s holdfast -- approve ${status.workflowId} --as ${page.person}`,
+    `  Or in another terminal:  npm run -s holdfast -- approve ${status.workflowId} --as ${page.person} --proposal ${shortDigest(page.digest ?? '')}`,
     `  If nobody answers until ${status.waitingUntil}, the next level of the ladder is asked.`,
     '',
   ])

@@ -1,12 +1,12 @@
 /** `npm run holdfast -- <command>`. Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 Temporal away, 4 not found, 5 not allowed. */
+import { ApplicationFailure } from '@temporalio/common';
 import { Command } from 'commander';
 import { loadConfig, loadSettings } from '../config.ts';
-import type { Ballot } from '../contracts/index.ts';
 import { readPages } from '../pages.ts';
 import { connect, statusOf, uiLink, type Context } from './context.ts';
+import { decide, shortDigest } from './decide.ts';
 import { checkGameDay, runGameDay } from './gameday.ts';
 import { ensurePlatform } from './platform.ts';
-import { signDecision } from './sign.ts';
 import { start } from './start.ts';
 
 const program = new Command('holdfast').description('Durable runbooks and deployments on Temporal').exitOverride();
@@ -107,19 +107,14 @@ for (const [command, verdict] of [
     .command(`${command} <id>`)
     .description(`${command} the open proposal with a signed decision`)
     .requiredOption('--as <person>')
+    .option('--proposal <digest>', 'the beginning of its digest, as page and inbox show it; without it you are asked')
     .option('--json')
     .action(
-      withContext(async (context, id: string, options: { as: string; json?: boolean }) => {
-        const status = await statusOf(context, id);
-        const decision = signDecision(context.config, status, options.as, verdict);
-        const ballot = await context.client.workflow
-          .getHandle(id, status.runId)
-          .executeUpdate<Ballot, [typeof decision]>('decide', { args: [decision] });
-        out(
-          options.json,
-          ballot,
-          `${verdict} by ${options.as}: ${status.proposal?.summary} (${ballot.verdict}, ${ballot.approvedBy.length} of ${ballot.needed})`,
-        );
+      withContext(async (context, id: string, options: { as: string; proposal?: string; json?: boolean }) => {
+        const { as: person, proposal, json } = options;
+        const { status, ballot } = await decide(context, { id, person, verdict, proposal });
+        const standing = `${ballot.verdict}, ${ballot.approvedBy.length} of ${ballot.needed}`;
+        out(json, ballot, `${verdict} by ${person}: ${status.proposal?.summary} (${standing})`);
       }),
     );
 for (const [command, signal, description] of [
@@ -167,7 +162,11 @@ program
     out(
       options.json,
       pages,
-      pages.map(({ at, subject, code, workflowId }) => `${at}  ${subject}  ${code ?? ''}  ${workflowId}`).join('\n'),
+      pages
+        .map(({ at, subject, code, digest, workflowId }) =>
+          [at, subject, ...(digest === null ? [] : [code, shortDigest(digest)]), workflowId].join('  '),
+        )
+        .join('\n'),
     );
   });
 
@@ -179,6 +178,7 @@ try {
   const helped = error instanceof Error && 'code' in error && String(error.code).startsWith('commander.');
   const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
   if (!helped) console.error(error instanceof Error ? `${error.message}${cause}` : String(error));
-  process.exitCode =
-    helped && code === 1 ? 2 : (code ?? (error instanceof Error && error.name === 'WorkflowNotFoundError' ? 4 : 1));
+  const notFound = error instanceof Error && error.name === 'WorkflowNotFoundError';
+  const refused = error instanceof Error && error.cause instanceof ApplicationFailure;
+  process.exitCode = helped && code === 1 ? 2 : (code ?? (notFound ? 4 : refused ? 5 : 1));
 }

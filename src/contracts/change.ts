@@ -49,6 +49,7 @@ export const Ledger = z.object({
       holder: z.string(),
       fence: z.number().int(),
       at: Instant,
+      leaseEndsAt: Instant.optional(),
       result: z.enum(['open', 'verified', 'undone', 'failed', 'unverified', 'expired']),
       endedAt: Instant.optional(),
     }),

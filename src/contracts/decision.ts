@@ -67,5 +67,11 @@ export const Ballot = z.object({
 export type Ballot = z.output<typeof Ballot>;
 
 /** What a message of a person carries; the name is what the sender says of itself and grants nothing. */
-export const Said = z.object({ by: z.string().max(40).default('someone'), text: z.string().max(1000).default('') });
+export const Said = z.object({
+  by: z.string().max(40).default('someone'),
+  text: z
+    .string()
+    .default('')
+    .transform((text) => text.slice(0, 1000)),
+});
 export type Said = z.output<typeof Said>;

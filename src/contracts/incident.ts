@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { AlertBatch } from './alert.ts';
 import { Instant, Severity, Slug, Verdict } from './names.ts';
 
 /** What starts a runbook. */
@@ -10,6 +11,8 @@ export const Incident = z.object({
   openedAt: Instant,
   /** `alert:<source>`, `cli:<person>`, `monitor`. */
   openedBy: z.string().max(100),
+  /** Alerts that came while the run before this one was closing. */
+  carried: z.array(AlertBatch).optional(),
 });
 export type Incident = z.output<typeof Incident>;
 

@@ -102,7 +102,7 @@ export const Settings = z
   });
 export type Settings = z.output<typeof Settings>;
 
-/** What one run needs of the configuration: read once, by an activity, at its start, and again after a pause. */
+/** What one run needs of the configuration: read once, by an activity, at its start. */
 export const Policy = z.object({
   mode: Environment.shape.mode,
   people: z.array(Person),

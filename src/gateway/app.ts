@@ -54,6 +54,8 @@ export function createApp(parts: GatewayParts): Hono {
 
   const refuse = (c: Context, reason: keyof typeof REFUSALS, error: string): Response => {
     counts.refused[reason] = (counts.refused[reason] ?? 0) + 1;
+    if (reason === 'too-large' || reason === 'malformed')
+      log(`gateway: alerts to ${c.req.path} were refused and are lost to Holdfast: ${JSON.stringify(error)}`);
     return c.json({ error }, REFUSALS[reason]);
   };
   const closed = (c: Context, source: AlertSource | undefined): Response => {

@@ -77,24 +77,34 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
       throw error;
     }
   };
+  /** A sender may use a key again: what has resolved, and fires with a later start than that, is new. */
+  const FIRES_ANEW = `(alerts.status = 'firing' and exists (
+    select 1 from alerts as ended where ended.source = alerts.source and ended.key = alerts.key
+      and ended.status = 'resolved' and ended.last_at >= alerts.last_at
+      and :startsAt > max(json_extract(ended.alert, '$.startsAt'), json_extract(alerts.alert, '$.startsAt'))))`;
   const upsert = db.prepare(`
     insert into alerts (source, key, status, workflow_id, target, alert, deliveries, taken, first_at, last_at, waiting_since)
     values (:source, :key, :status, :workflowId, :target, :alert, 1, 0, :at, :at, :at)
-    on conflict do update set deliveries = deliveries + 1, last_at = :at,
-      waiting_since = iif(deliveries = taken, :at, waiting_since), workflow_id = :workflowId, target = :target
-    returning rowid, deliveries`);
+    on conflict do update set last_at = :at, workflow_id = :workflowId, target = :target,
+      alert = iif(alerts.status = 'resolved' or ${FIRES_ANEW}, :alert, alert),
+      waiting_since = iif(deliveries = taken, :at, waiting_since), body = iif(${FIRES_ANEW}, null, body),
+      deliveries = iif(${FIRES_ANEW}, deliveries - taken + 1, deliveries + 1), taken = iif(${FIRES_ANEW}, 0, taken)
+    returning rowid, body is null as fresh`);
   const insertBody = db.prepare('insert into bodies (at, source, raw) values (?, ?, ?)');
   const setBody = db.prepare('update alerts set body = ? where rowid = ?');
 
   const insert = ({ source, raw, alerts }: Arrival): { repeats: number } => {
     const at = now();
     const rows = alerts.map(({ alert, target }) => {
-      const { key, status } = alert;
+      const { key, status, startsAt } = alert;
       const { workflowId } = target;
       const texts = { target: JSON.stringify(target), alert: JSON.stringify(alert) };
-      return upsert.get({ source, key, status, workflowId, ...texts, at }) as { rowid: number; deliveries: number };
+      return upsert.get({ source, key, status, workflowId, ...texts, startsAt, at }) as {
+        rowid: number;
+        fresh: number;
+      };
     });
-    const fresh = rows.filter(({ deliveries }) => deliveries === 1);
+    const fresh = rows.filter((row) => row.fresh === 1);
     if (fresh.length > 0) {
       const body = insertBody.run(at, source, raw).lastInsertRowid;
       for (const { rowid } of fresh) setBody.run(body, rowid);

@@ -83,12 +83,12 @@ export function createApprovals(of: { story: Story; board: Switchboard; policy: 
     const valid = await checkCode({ workflowId, runId, digest: ballot.proposal.digest, person: by, code }).catch(
       () => undefined,
     );
+    if (valid !== false) ballot.wrongTries.set(by, (ballot.wrongTries.get(by) ?? 1) - 1);
     if (valid === undefined) return refuse('the code could not be checked, send the signal again');
     if (!valid)
       return refuse(
         `the code is not one for ${by} and this proposal (try ${ballot.wrongTries.get(by)} of ${WRONG_TRIES})`,
       );
-    ballot.wrongTries.set(by, (ballot.wrongTries.get(by) ?? 1) - 1);
     if (!isOpen(ballot) || Date.now() >= Date.parse(ballot.proposal.expiresAt))
       return refuse('the proposal is no longer open');
     if (ballot.approvals.has(by)) return refuse(`${by} is counted already: a code is used once`);
@@ -129,8 +129,8 @@ export function createApprovals(of: { story: Story; board: Switchboard; policy: 
     for (const { level, people, wait } of policy.ladder) {
       story.set({ waitingFor: people, waitingUntil: new Date(Date.now() + msToNumber(wait)).toISOString() });
       story.tell('paged', `Asked the ${level.replaceAll('-', ' ')} (${people.join(', ')}) to decide within ${wait}`);
-      const pages = people.map((person) =>
-        page({
+      for (const person of people)
+        void page({
           service: incident.service,
           environment: incident.environment,
           severity: incident.severity,
@@ -142,8 +142,7 @@ export function createApprovals(of: { story: Story; board: Switchboard; policy: 
           subject: proposal.summary.slice(0, 200),
           text: [...proposal.why, `Undo: ${proposal.undo}`].join('\n').slice(0, 4000),
           asks: { digest: proposal.digest, expiresAt: proposal.expiresAt },
-        }).catch(() => story.tell('page-failed', `${person} could not be paged`)),
-      );
+        }).catch(() => story.tell('page-failed', `${person} could not be paged`)); // a decision does not wait for it
       board.acknowledged = false;
       let answered = await condition(decided, wait);
       const held = (): boolean => board.acknowledged; // an acknowledgement holds the ladder for one more wait, then it is stale
@@ -151,7 +150,6 @@ export function createApprovals(of: { story: Story; board: Switchboard; policy: 
         story.tell('held', `Somebody is looking: the ladder waits ${wait} more`);
         answered = await condition(decided, wait);
       }
-      await Promise.all(pages);
       if (answered) return 'decided';
       if (story.status.alerts.resolved) return 'resolved';
     }
@@ -203,7 +201,9 @@ export function createApprovals(of: { story: Story; board: Switchboard; policy: 
         return approved([...ballot.approvals.keys()], [...new Set(ballot.approvals.values())].join(','));
       if (end === 'resolved')
         return { verdict: 'resolved', note: 'the alert resolved before anyone decided; nothing was changed' };
-      return { verdict: 'unanswered', note: `nobody answered on any level of the ladder: ${draft.summary}` };
+      const { approvedBy, needed } = standing(ballot);
+      const who = approvedBy.length === 0 ? 'nobody' : `only ${approvedBy.join(', ')} (of ${needed} needed)`;
+      return { verdict: 'unanswered', note: `${who} answered on any level of the ladder: ${draft.summary}` };
     },
   };
 }

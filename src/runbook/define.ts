@@ -2,6 +2,7 @@ import {
   allHandlersFinished,
   CancellationScope,
   condition,
+  continueAsNew,
   isCancellation,
   ParentClosePolicy,
   proxyActivities,
@@ -41,6 +42,7 @@ export function defineRunbook(meta: RunbookMeta, steps: (run: Run) => Promise<Re
     const board: Switchboard = { paused: false, ending: undefined, acknowledged: false };
     let policy: Policy | undefined;
     answerMessages(story, board);
+    for (const batch of incident.carried ?? []) story.count(batch);
     const approvals = createApprovals({ story, board, policy: () => policy });
 
     const recorder = keepRecord(story);
@@ -58,12 +60,13 @@ export function defineRunbook(meta: RunbookMeta, steps: (run: Run) => Promise<Re
         };
       }
     })();
-    await CancellationScope.nonCancellable(async () => {
-      await recorder.stop();
-      await close(story, policy, result);
-    });
+    await CancellationScope.nonCancellable(() => close({ story, policy, recorder, result }));
     await condition(allHandlersFinished);
-    return result;
+    const carried = story.sinceClosed().filter(({ status, distinct }) => status === 'firing' && distinct > 0);
+    if (carried.length === 0) return result;
+    const { summary, severity } = carried[0]?.samples[0] ?? incident;
+    const openedAt = new Date().toISOString();
+    return await continueAsNew<Runbook>({ ...incident, summary, severity, openedAt, carried });
   };
   Object.defineProperty(workflow, 'name', { value: name });
   return Object.assign(workflow, { meta });
@@ -198,10 +201,19 @@ function keepRecord(story: Story): { stop(): Promise<void> } {
 }
 
 /** Tell people where they must go on, and leave the last word to a workflow of its own: the incident does not wait for the record. */
-async function close(story: Story, policy: Policy | undefined, { outcome, note }: Result): Promise<void> {
+async function close(of: {
+  story: Story;
+  policy: Policy | undefined;
+  recorder: { stop(): Promise<void> };
+  result: Result;
+}): Promise<void> {
+  const { story, policy, recorder, result } = of;
+  const { outcome, note } = result;
   const { workflowId, runId, incident } = story.status;
+  const stopped = recorder.stop();
   story.tell('closed', `Closed as ${outcome}: ${note}`);
   story.set({ phase: 'closed', outcome, note, doing: `Closed as ${outcome}.`, next: 'Nothing.', waitingFor: [] });
+  await stopped;
   if (policy !== undefined && !['mitigated', 'resolved', 'declined', 'taken-over'].includes(outcome)) {
     const first = policy.ladder[0];
     const text = [

@@ -70,8 +70,12 @@ async function attempt(kit: Kit, remedy: AnyRemedy, verify: () => Promise<Verdic
   const decided = await kit.approvals.request(remedy);
   if (decided.verdict !== 'approved') return { result: { outcome: decided.verdict, note: decided.note } };
   await checkpoint(board);
+  const { action, id: key, expiresAt } = decided.approval.proposal;
+  if (Date.now() >= Date.parse(expiresAt)) {
+    story.tell('expired', `The approval has expired while the run was paused: ${remedy.summary}`);
+    return { next: 'ask-again' };
+  }
 
-  const { action, id: key } = decided.approval.proposal;
   const of = { service: action.service, environment: action.environment, key };
   const fence = await grant(kit, { ...of, kind: action.kind, summary: remedy.summary });
   if (typeof fence === 'string')
@@ -160,7 +164,6 @@ async function undo(
     story.tell('undone', effect.summary);
   } catch (error) {
     story.tell('undo-failed', say(error));
-    await report();
     return { result: { outcome: 'handed-over', note: `the undo failed, look at once: ${say(error)}` } };
   }
   await report();

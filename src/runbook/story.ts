@@ -18,6 +18,8 @@ export interface Story {
   /** Change what is shown; a new phase goes into the search attributes and asks for a record. */
   set(change: Partial<Status>): void;
   count(batch: AlertBatch): void;
+  /** Alerts that came after the last word. */
+  sinceClosed(): AlertBatch[];
   /** The revision that the record should hold by now. */
   wanted(): number;
   /** Told whenever that rises. */
@@ -28,6 +30,7 @@ export interface Story {
 export function createStory(of: { runbook: string; title: string; incident: Incident }): Story {
   const { workflowId, runId } = workflowInfo();
   const seen = new Set<string>();
+  const sinceClosed: AlertBatch[] = [];
   let wanted = 0;
   let onWanted = (): void => undefined;
   const status: Status = {
@@ -76,6 +79,7 @@ export function createStory(of: { runbook: string; title: string; incident: Inci
     count(batch) {
       if (seen.has(batch.batchId)) return;
       seen.add(batch.batchId);
+      if (status.phase === 'closed') sinceClosed.push(batch);
       const { alerts } = status;
       const since = alerts.since ?? batch.samples[0]?.startsAt;
       status.alerts =
@@ -91,6 +95,7 @@ export function createStory(of: { runbook: string; title: string; incident: Inci
       const text = `${batch.deliveries} ${batch.status} alert ${batch.deliveries === 1 ? 'delivery' : 'deliveries'}, ${batch.distinct} new`;
       story.tell('alert', sample === undefined ? text : `${text}: ${sample.name}: ${sample.summary}`, sample?.source);
     },
+    sinceClosed: () => sinceClosed,
     wanted: () => wanted,
     onWanted: (listener) => void (onWanted = listener),
   };

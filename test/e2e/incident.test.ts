@@ -177,7 +177,14 @@ it('survives kill -9 of the worker while it waits and again inside the rollback:
   const open = await during(gameday, statusOnce(isWaiting, before));
   await killWorker();
   await during(gameday, statusOnce(isWaiting, before));
-  await cli('approve', ID, '--as', 'responder');
+  const approve = ['approve', ID, '--as', 'responder'];
+  const exits = (exitCode: number) => ({ cause: expect.objectContaining({ exitCode }) });
+  await expect(cli(...approve)).rejects.toMatchObject(exits(2)); // it does not say which
+  await expect(cli(...approve, '--proposal', '00000000')).rejects.toMatchObject(exits(5));
+  await expect(cli('approve', ID, '--as', 'stranger', '--proposal', open.proposal?.digest ?? '')).rejects.toMatchObject(
+    exits(5),
+  );
+  await cli(...approve, '--proposal', open.proposal?.digest ?? '');
   await during(gameday, statusOnce(has('acting'), before));
   expect(switches(open.runId)).toBe(0);
   await killWorker();

@@ -89,6 +89,35 @@ it('lets a repeat open an incident only when its alert last reached one long ago
   }
 });
 
+it('takes an alert that fires anew under an old key, after it resolved, for a new one', async () => {
+  const told = (minute: number, resolved = false) => {
+    const startsAt = `2026-11-24T08:0${minute}:00Z`;
+    const alert = alertOf({ source: 'test', key: 'a', name: 'HighErrorRate', labels: {}, resolved, startsAt });
+    return { source: 'test', raw: Buffer.from(`${minute}`), alerts: [{ alert, target }] };
+  };
+  const reach = () => {
+    const { batch } = cut(inbox);
+    inbox.settle(batch.batchId, { how: 'reached', runId: 'r1' });
+    return batch;
+  };
+  await inbox.store(told(1));
+  expect(reach()).toMatchObject({ status: 'firing', distinct: 1 });
+  await inbox.store(told(2)); // it has not resolved: a repeat, whatever start it names
+  expect(reach()).toMatchObject({ status: 'firing', distinct: 0 });
+  await inbox.store(told(2, true));
+  expect(reach()).toMatchObject({ status: 'resolved' });
+  await inbox.store(told(2)); // on its way for long
+  expect(reach()).toMatchObject({ status: 'firing', distinct: 0 });
+  await inbox.store(told(2, true));
+  const resolved = Date.now();
+  await until(() => Date.now() > resolved);
+  expect(await inbox.store(told(5))).toEqual({ repeats: 0 });
+  expect(reach()).toMatchObject({ status: 'firing', distinct: 1, deliveries: 1 });
+  expect(read('select cast(raw as text) as raw from bodies')).toEqual(
+    expect.arrayContaining([{ raw: '1' }, { raw: '5' }]),
+  );
+});
+
 it('goes on with the next batch of the same incident when one was put aside', async () => {
   await inbox.store(arrival('a'));
   const refused = cut(inbox).batch;

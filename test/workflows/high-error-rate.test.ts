@@ -1,7 +1,5 @@
-import { generateKeyPairSync } from 'node:crypto';
-import { simulatedCode } from '../../activities/simulator.ts';
 import { failure } from '../../src/errors.ts';
-import { incident, policyOf, signedDecision, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
+import { incident, policyOf, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
 
 let time: SkippedTime;
 beforeEach(async () => {
@@ -212,11 +210,25 @@ describe('the high error rate runbook', () => {
     await run.until(({ phase }) => phase === 'waiting');
     await run.handle.signal('pause', { by: 'lead' });
     await run.decide('approved', 'responder');
-    await time.env.sleep('1 hour');
+    await time.env.sleep('20 minutes');
     expect(run.calls).not.toContain('rollBack');
     expect(await run.status()).toMatchObject({ paused: true });
     await run.handle.signal('resume', { by: 'lead' });
     expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+  });
+
+  it('asks again when its approval expired while it was paused', async () => {
+    const run = await time.start('highErrorRate', incident());
+    const { proposal } = await run.until(({ phase }) => phase === 'waiting');
+    await run.handle.signal('pause', { by: 'lead' });
+    await run.decide('approved', 'responder');
+    await time.env.sleep('3 hours');
+    await run.handle.signal('resume', { by: 'lead' });
+    const again = await run.until((now) => now.phase === 'waiting' && now.proposal?.id !== proposal?.id);
+    expect(again.timeline.map(({ kind }) => kind)).toContain('expired');
+    expect(run.calls).not.toContain('rollBack');
+    await run.handle.signal('stop', { by: 'test' });
+    await run.result();
   });
 
   it.each([
@@ -248,157 +260,5 @@ describe('the high error rate runbook', () => {
     const run = await time.start('highErrorRate', incident(), { policy: async () => policyOf({ mode }) });
     expect(await run.result()).toMatchObject({ outcome: 'handed-over' });
     expect(run.calls).not.toContain('requestChange');
-  });
-});
-
-describe('approval', () => {
-  it('takes a one-time code from the Temporal UI', async () => {
-    const run = await time.start('highErrorRate', incident());
-    await run.until(({ phase }) => phase === 'waiting');
-    await run.handle.signal('approve', { by: 'responder', code: simulatedCode('responder') });
-    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
-    expect((await run.status()).decision).toMatchObject({ by: ['responder'], via: 'temporal-ui' });
-  });
-
-  it("records a wrong code, another person's code, a name without a code and an unknown name, and changes nothing", async () => {
-    const run = await time.start('highErrorRate', incident());
-    await run.until(({ phase }) => phase === 'waiting');
-    for (const input of [
-      { by: 'responder', code: 'WRONG-ONE' },
-      { by: 'responder', code: simulatedCode('lead') },
-      { by: 'responder' },
-      { by: 'stranger', code: simulatedCode('stranger') },
-      { by: 'visitor', code: simulatedCode('visitor') },
-      'yes',
-    ])
-      await run.handle.signal('approve', input);
-    const { timeline, phase } = await run.until(
-      ({ timeline: lines }) => kinds(lines).filter((kind) => kind === 'refused').length === 6,
-    );
-    expect(phase).toBe('waiting');
-    expect(timeline.filter(({ kind }) => kind === 'refused').map(({ what }) => what)).toEqual(
-      expect.arrayContaining([
-        expect.stringContaining('not one for responder'),
-        expect.stringContaining('not a person'),
-        expect.stringContaining('lacks the role'),
-      ]),
-    );
-    await run.handle.signal('stop', { by: 'test' });
-    expect(await run.result()).toMatchObject({ outcome: 'stopped' });
-    expect(run.calls).not.toContain('rollBack');
-  });
-
-  it('locks a person for the proposal after five wrong codes', async () => {
-    const run = await time.start('highErrorRate', incident());
-    await run.until(({ phase }) => phase === 'waiting');
-    for (let i = 0; i < 5; i += 1) await run.handle.signal('approve', { by: 'responder', code: `WRONG-${i}` });
-    await run.handle.signal('approve', { by: 'responder', code: simulatedCode('responder') });
-    const { timeline } = await run.until(
-      ({ timeline: lines }) => kinds(lines).filter((kind) => kind === 'refused').length === 6,
-    );
-    expect(timeline.some(({ what }) => what.includes('locked'))).toBe(true);
-    await run.decide('approved', 'lead');
-    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
-  });
-
-  it('counts a code once where two people are needed', async () => {
-    const policy = policyOf();
-    const run = await time.start('highErrorRate', incident(), {
-      policy: async () => ({
-        ...policy,
-        approval: { ...policy.approval, medium: { roles: ['approver'], quorum: 2, byPolicy: false } },
-      }),
-    });
-    await run.until(({ phase }) => phase === 'waiting');
-    await run.handle.signal('approve', { by: 'responder', code: simulatedCode('responder') });
-    await run.handle.signal('approve', { by: 'responder', code: simulatedCode('responder') });
-    const { phase } = await run.until(({ timeline }) => timeline.some(({ what }) => what.includes('counted already')));
-    expect(phase).toBe('waiting');
-    await run.decide('approved', 'lead');
-    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
-    expect((await run.status()).decision?.by).toEqual(['responder', 'lead']);
-  });
-
-  it('rejects a forged signature, a decision for another digest and a person without the role', async () => {
-    const run = await time.start('highErrorRate', incident());
-    const waiting = await run.until(({ phase }) => phase === 'waiting');
-    const update = (decision: object) => run.handle.executeUpdate('decide', { args: [decision] });
-    const cause = (message: string) =>
-      expect.objectContaining({ cause: expect.objectContaining({ message: expect.stringContaining(message) }) });
-    await expect(
-      update(signedDecision(waiting, 'responder', 'approved', generateKeyPairSync('ed25519').privateKey)),
-    ).rejects.toEqual(cause('signature is wrong'));
-    await expect(update({ ...signedDecision(waiting, 'responder', 'approved'), person: 'lead' })).rejects.toEqual(
-      cause('signature is wrong'),
-    );
-    await expect(
-      update(
-        signedDecision(
-          { ...waiting, proposal: { ...waiting.proposal!, digest: 'f'.repeat(64) } },
-          'responder',
-          'approved',
-        ),
-      ),
-    ).rejects.toEqual(cause('another proposal'));
-    await expect(update(signedDecision(waiting, 'visitor', 'approved'))).rejects.toEqual(cause('lacks the role'));
-    expect((await run.status()).phase).toBe('waiting');
-    await run.handle.signal('stop', {});
-    await run.result();
-  });
-
-  it('holds the ladder for one more wait when somebody acknowledges', async () => {
-    const run = await time.start('highErrorRate', incident());
-    await run.until(({ phase }) => phase === 'waiting');
-    await run.handle.signal('acknowledge', { by: 'responder' });
-    await time.env.sleep('7 minutes');
-    expect(run.pages.map(({ person }) => person)).toEqual(['responder']);
-    expect(await run.result()).toMatchObject({ outcome: 'unanswered' });
-    expect(run.pages.filter(({ asks }) => asks).map(({ person }) => person)).toEqual(['responder', 'lead', 'cto']);
-  });
-});
-
-describe('alerts and the record', () => {
-  it('counts a batch once, however often it is delivered', async () => {
-    const run = await time.start('highErrorRate', incident());
-    const batch = { batchId: 'same', distinct: 3, deliveries: 40, status: 'firing', samples: [] };
-    await run.handle.signal('addAlerts', batch);
-    await run.handle.signal('addAlerts', batch);
-    const { alerts } = await run.until((status) => status.alerts.deliveries > 0);
-    expect(alerts).toEqual({ distinct: 3, deliveries: 40, resolved: false });
-    await run.handle.signal('stop', {});
-    await run.result();
-  });
-
-  it('never waits for the record: mitigates while it is away, and leaves the last word to be written later', async () => {
-    let away = true;
-    const run = await time.start('highErrorRate', incident(), {
-      record: async (status) => {
-        if (away) throw failure('Unavailable', 'Supabase is away');
-        run.records.push(status);
-      },
-    });
-    await run.decide('approved', 'responder');
-    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
-    expect(run.records).toHaveLength(0);
-    away = false;
-    await time.env.client.workflow
-      .getHandle(`record.${run.handle.workflowId}.${run.handle.firstExecutionRunId}`)
-      .result();
-    expect(run.records.at(-1)).toMatchObject({ outcome: 'mitigated', phase: 'closed' });
-  });
-
-  it('acts by policy where the configuration allows low risk, and says so', async () => {
-    const policy = policyOf();
-    const run = await time.start('highErrorRate', incident(), {
-      ...noNewError,
-      policy: async () => ({
-        ...policy,
-        approval: { ...policy.approval, low: { roles: ['approver'], quorum: 1, byPolicy: true } },
-      }),
-      saturation: async () => ({ busiest: 0.97, instances: 2 }),
-      errorRatio: async () => ({ ratio: 0, requests: 1000, windowSeconds: 300 }),
-    });
-    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
-    expect((await run.status()).decision).toMatchObject({ by: ['policy:low-risk'], via: 'policy' });
   });
 });

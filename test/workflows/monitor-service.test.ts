@@ -31,15 +31,16 @@ async function startMonitor(sendAlert?: (alert: Alert) => void) {
   return {
     sent,
     told: () => sent.map(({ status }) => status),
-    watched: async () => (await handle.query<Watched[]>('watched'))[0],
+    watched: () => handle.query<Watched[]>('watched'),
+    watch: (...environments: string[]) => handle.signal('watch', { every: '1 minute', environments }),
     /** Let it read these, one by one; what it reads next is between threshold and objective. */
-    async play(script: number[]): Promise<void> {
+    play: async (script: number[]): Promise<void> => {
       reading.ratio = 0.03;
       reading.script = [...script];
       while (reading.script.length > 0) await time.env.sleep('1 minute');
     },
     /** Let it read this for so many minutes. */
-    async measure(ratio: number | undefined, minutes: number): Promise<void> {
+    measure: async (ratio: number | undefined, minutes: number): Promise<void> => {
       reading.ratio = ratio;
       await time.env.sleep(minutes * 60_000);
     },
@@ -73,7 +74,7 @@ it('is blind, not alarmed and not relieved, while the source does not answer', a
   await measure(0.2, 3);
   await measure(undefined, 10);
   expect(told()).toEqual(['firing']);
-  expect((await watched())?.firingSince).toBeDefined();
+  expect(await watched()).toMatchObject([{ environment: 'production', firingSince: expect.any(String) }]);
 });
 
 it('tells an alert that the gateway did not take at a later reading', async () => {
@@ -84,4 +85,14 @@ it('tells an alert that the gateway did not take at a later reading', async () =
   });
   await measure(0.2, 20);
   expect(told()[0]).toBe('firing');
+});
+
+it('watches what the configuration asks for when a worker starts, and goes on with what it knew', async () => {
+  const { measure, sent, watched, watch } = await startMonitor();
+  await measure(0.2, 3);
+  await watch('production', 'staging');
+  await measure(0.2, 3);
+  expect(sent.map(({ environment }) => environment)).toEqual(['production', 'staging']);
+  await watch('staging');
+  expect(await watched()).toMatchObject([{ environment: 'staging', firingSince: sent[1]?.startsAt }]);
 });

@@ -1,9 +1,10 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { ChangeReport, ChangeRequest, Grant } from '../../src/contracts/index.ts';
-import type { Control, KillSwitch } from '../../workflows/service-control.ts';
+import type { Control, KillSwitch, Terms } from '../../workflows/service-control.ts';
 import { skippedTime, type SkippedTime } from '../support/skipped-time.ts';
 
 const COOL_DOWN_MS = 10 * 60 * 1000;
+const LEASE_MS = 30 * 60 * 1000;
 let time: SkippedTime;
 
 beforeAll(async () => {
@@ -26,7 +27,7 @@ async function startControl() {
   const scope = { service: 'shop', environment: 'production' };
   return {
     ask: (key: string, change: Partial<ChangeRequest> = {}): Promise<Grant> =>
-      control.executeUpdate<Grant, [ChangeRequest & { coolDownMs: number }]>('requestChange', {
+      control.executeUpdate<Grant, [ChangeRequest & Terms]>('requestChange', {
         args: [
           {
             ...scope,
@@ -36,6 +37,7 @@ async function startControl() {
             summary: `change ${key}`,
             ...change,
             coolDownMs: COOL_DOWN_MS,
+            leaseMs: LEASE_MS,
           },
         ],
       }),
