@@ -42,6 +42,7 @@ export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typ
         alertAt,
         measure,
         coolDown,
+        maxEnded: of.database.maxEnded,
         decisionKeys,
       };
     },

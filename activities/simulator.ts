@@ -38,6 +38,7 @@ export const simulatedPolicy: Policy = {
   alertAt: { errorRatio: 0.05, p95Ms: 2000 },
   measure: { windowSeconds: 300, lasting: '10 minutes', every: '1 minute', minimumRequests: 20 },
   coolDown: '10 minutes',
+  maxEnded: 5,
   decisionKeys: {},
 };
 
@@ -91,6 +92,24 @@ export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
     flagStates: async () => [
       { flag: 'express-checkout', variant: world.flag, off: 'off', enabled: world.flag === 'on' },
     ],
+    connectionUse: async () => ({ max: 100, reserved: 3, used: 20, groups: [], replication: 0, autovacuum: 0 }),
+    sessionsInTheWay: async () => [],
+    slowStatements: async () => [],
+    poolUse: async () => ({
+      pool: 'app',
+      clientsActive: 5,
+      clientsWaiting: 0,
+      maxWaitMs: 0,
+      serversActive: 3,
+      serversIdle: 17,
+      size: 20,
+    }),
+    endSessions: async (approval) => once('endSessions', approval as Approval<never>, () => (world.errorRatio = 0)),
+    createIndex: async (approval) => once('createIndex', approval as Approval<never>, () => (world.errorRatio = 0)),
+    undoCreateIndex: async (approval) => once('undoCreateIndex', approval as Approval<never>, () => undefined),
+    reconnectPool: async (approval) => once('reconnectPool', approval as Approval<never>, () => (world.errorRatio = 0)),
+    resizePool: async (approval) => once('resizePool', approval as Approval<never>, () => (world.errorRatio = 0)),
+    undoResizePool: async (approval) => once('undoResizePool', approval as Approval<never>, () => undefined),
     release: async ({ ref }) => {
       [world.previous, world.running] = [world.running, ref];
       return { changed: true, summary: `${ref} runs` };

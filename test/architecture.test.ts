@@ -100,7 +100,7 @@ const PLACES: Record<string, Place> = {
 
 /** What speaks a protocol rather than to one vendor, and the places at its two ends. */
 const TWO_ENDS: Record<string, string[]> = {
-  pg: ['activities/supabase', 'src/embedded'],
+  pg: ['activities/pgbouncer', 'activities/postgres', 'activities/supabase', 'src/embedded'],
   standardwebhooks: ['activities/alert-sender', 'src/gateway'],
   '@hono/node-server': ['src/embedded', 'src/gateway'],
 };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Slug } from './names.ts';
+import { Identifier, Slug } from './names.ts';
 
 const on = { service: Slug, environment: Slug };
 
@@ -26,8 +26,64 @@ export const Scale = z.object({
 });
 export type Scale = z.output<typeof Scale>;
 
+/** A session of a database, known again by its pid and both times: a pid is used anew, a session goes on to another transaction. */
+export const SessionRef = z.object({
+  pid: z.number().int(),
+  backendStart: z.string(),
+  xactStart: z.string().optional(),
+  user: z.string(),
+  application: z.string(),
+  state: z.string(),
+  query: z.string().max(200),
+});
+export type SessionRef = z.output<typeof SessionRef>;
+
+/** End these sessions, `pg_terminate_backend`; refused when one of them is no longer what it was. */
+export const EndSessions = z.object({
+  kind: z.literal('end-sessions'),
+  ...on,
+  sessions: z.array(SessionRef).min(1).max(10),
+});
+export type EndSessions = z.output<typeof EndSessions>;
+
+/** Have the connection pool replace its connections to the server as they come free: PgBouncer's `RECONNECT`. */
+export const ReconnectPool = z.object({ kind: z.literal('reconnect-pool'), ...on, pool: Identifier });
+export type ReconnectPool = z.output<typeof ReconnectPool>;
+
+/** Let the pool hold `to` connections instead of `from`: PgBouncer's `SET default_pool_size`. */
+export const ResizePool = z.object({
+  kind: z.literal('resize-pool'),
+  ...on,
+  pool: Identifier,
+  from: z.number().int().min(1),
+  to: z.number().int().min(1).max(1000),
+});
+export type ResizePool = z.output<typeof ResizePool>;
+
+/** An index and the statement that makes it, which follows from the rest and is shown to those who approve. */
+export const IndexPlan = z.object({
+  schema: z.string(),
+  table: z.string(),
+  columns: z.array(z.string()).min(1).max(4),
+  name: z.string().max(63),
+  statement: z.string().max(600),
+});
+export type IndexPlan = z.output<typeof IndexPlan>;
+
+/** Make an index `CONCURRENTLY`. */
+export const CreateIndex = z.object({ kind: z.literal('create-index'), ...on, ...IndexPlan.shape });
+export type CreateIndex = z.output<typeof CreateIndex>;
+
 /** Everything Holdfast may do to a service. A typed value, never a command line. */
-export const Action = z.discriminatedUnion('kind', [RollBack, SwitchOffFlag, Scale]);
+export const Action = z.discriminatedUnion('kind', [
+  RollBack,
+  SwitchOffFlag,
+  Scale,
+  EndSessions,
+  ReconnectPool,
+  ResizePool,
+  CreateIndex,
+]);
 export type Action = z.output<typeof Action>;
 
 export const Risk = z.enum(['low', 'medium', 'high']);

@@ -8,7 +8,16 @@ export const ChangeRequest = z.object({
   key: z.string(),
   /** Who holds the grant: `<workflow id>/<run id>`. Cool-downs do not hold one holder up against itself. */
   holder: z.string(),
-  kind: z.enum(['roll-back', 'switch-off-flag', 'scale', 'deploy']),
+  kind: z.enum([
+    'roll-back',
+    'switch-off-flag',
+    'scale',
+    'end-sessions',
+    'reconnect-pool',
+    'resize-pool',
+    'create-index',
+    'deploy',
+  ]),
   summary: z.string().max(500),
 });
 export type ChangeRequest = z.output<typeof ChangeRequest>;

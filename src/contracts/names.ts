@@ -4,6 +4,9 @@ import { z } from 'zod';
 export const Slug = z.string().regex(/^[a-z0-9-]{1,40}$/, 'use 1 to 40 of a-z, 0-9 and "-"');
 export type Slug = z.output<typeof Slug>;
 
+/** A name that needs no quotes in SQL and on a console. */
+export const Identifier = z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/i, 'use letters, digits and "_"');
+
 /** ISO 8601, UTC. */
 export const Instant = z.iso.datetime({ offset: true });
 

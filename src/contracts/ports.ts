@@ -1,5 +1,5 @@
 /** What the product needs of the world. A port is a capability, never a vendor; a provider is one file in `activities/`. */
-import type { RollBack, Scale, SwitchOffFlag } from './action.ts';
+import type { CreateIndex, EndSessions, ReconnectPool, ResizePool, RollBack, Scale, SwitchOffFlag } from './action.ts';
 import type { Approval } from './decision.ts';
 import type { ChangeReport, ChangeRequest, Grant, Ledger, ReleaseOrder } from './change.ts';
 import type { Scope, Window } from './names.ts';
@@ -46,6 +46,24 @@ export interface Flags {
   undoSwitchOff(approval: Approval<SwitchOffFlag>): Promise<readings.Effect>;
 }
 
+/** Reads and mends one database server, over a connection of its own. What changes is idempotent on its key. */
+export interface Database {
+  connectionUse(of: Scope): Promise<readings.ConnectionUse>;
+  sessionsInTheWay(of: Scope): Promise<readings.SessionInTheWay[]>;
+  slowStatements(of: Scope): Promise<readings.SlowStatement[]>;
+  endSessions(approval: Approval<EndSessions>): Promise<readings.Effect>;
+  createIndex(approval: Approval<CreateIndex>): Promise<readings.Effect>;
+  undoCreateIndex(approval: Approval<CreateIndex>): Promise<readings.Effect>;
+}
+
+/** The pool of connections between an application and its database. */
+export interface ConnectionPool {
+  poolUse(of: Scope): Promise<readings.PoolUse>;
+  reconnectPool(approval: Approval<ReconnectPool>): Promise<readings.Effect>;
+  resizePool(approval: Approval<ResizePool>): Promise<readings.Effect>;
+  undoResizePool(approval: Approval<ResizePool>): Promise<readings.Effect>;
+}
+
 /** Delivers a page; idempotent on `page.key`. */
 export interface Notifier {
   page(page: Page): Promise<void>;
@@ -81,6 +99,8 @@ export type Ports = ErrorTracker &
   Metrics &
   Health &
   DatabaseHealth &
+  Database &
+  ConnectionPool &
   Deployments &
   Flags &
   Notifier &

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { IndexPlan, SessionRef } from './action.ts';
 import { Instant } from './names.ts';
 
 /** A group of equal errors. `newInRelease` is true when the group was first seen in the release asked about. */
@@ -86,3 +87,54 @@ export type Effect = z.output<typeof Effect>;
 
 export const FlagState = z.object({ flag: z.string(), variant: z.string(), off: z.string(), enabled: z.boolean() });
 export type FlagState = z.output<typeof FlagState>;
+
+/** Sessions of the server by what they do, against its limit; `reserved` slots are not for the application. */
+export const ConnectionUse = z.object({
+  max: z.number().int(),
+  reserved: z.number().int(),
+  used: z.number().int(),
+  groups: z
+    .array(z.object({ user: z.string(), application: z.string(), state: z.string(), count: z.number().int() }))
+    .max(10),
+  /** Seen and left alone. */
+  replication: z.number().int(),
+  autovacuum: z.number().int(),
+});
+export type ConnectionUse = z.output<typeof ConnectionUse>;
+
+/**
+ * A session that others may wait for: idle in a transaction, long at one statement, or holding a lock that is waited for.
+ * `blocks` counts those that wait for it, directly or behind each other; `spared` says why it may not be ended.
+ */
+export const SessionInTheWay = SessionRef.extend({
+  seconds: z.number(),
+  blocks: z.number().int(),
+  waits: z.boolean(),
+  spared: z.string().optional(),
+});
+export type SessionInTheWay = z.output<typeof SessionInTheWay>;
+
+/** Of one database of the pool; `maxWaitMs` is how long the client that waits longest has waited. */
+export const PoolUse = z.object({
+  pool: z.string(),
+  clientsActive: z.number().int(),
+  clientsWaiting: z.number().int(),
+  maxWaitMs: z.number(),
+  serversActive: z.number().int(),
+  serversIdle: z.number().int(),
+  size: z.number().int(),
+});
+export type PoolUse = z.output<typeof PoolUse>;
+
+/**
+ * A statement that takes long, with the index that would serve it, where a sequential scan shows one. Costs are the planner's;
+ * `costWith` is there where a hypothetical index proved it (hypopg).
+ */
+export const SlowStatement = z.object({
+  query: z.string().max(300),
+  calls: z.number().int(),
+  meanMs: z.number(),
+  totalMs: z.number(),
+  index: IndexPlan.extend({ costNow: z.number(), costWith: z.number().optional() }).optional(),
+});
+export type SlowStatement = z.output<typeof SlowStatement>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Duration, Scope, Severity, Slug } from './names.ts';
+import { Duration, Identifier, Scope, Severity, Slug } from './names.ts';
 
 export const Person = z.object({ name: Slug, roles: z.array(z.enum(['viewer', 'responder', 'approver', 'admin'])) });
 
@@ -49,6 +49,21 @@ export const Environment = z.object({
     })
     .optional(),
   flags: z.object({ file: z.string() }).optional(),
+  /** The application's database, where Holdfast may mend it. */
+  database: z
+    .object({
+      /** A transaction without a statement, or one statement, is in the way after this long. */
+      longSeconds: z.number().positive().default(30),
+      /** Sessions ended under one approval. */
+      maxEnded: z.number().int().min(1).max(10).default(5),
+      /** Role that owns the tables, which Holdfast's own may become; without it no statement is explained and no index made. */
+      ownerRole: Identifier.optional(),
+      /** Statements slower than this on average are looked at. */
+      slowMs: z.number().positive().default(100),
+      /** Name of the database in PgBouncer. */
+      pool: Identifier.optional(),
+    })
+    .prefault({}),
   releases: z
     .object({
       /** Path or URL of the git repository; a release is a tag or commit of it. */
@@ -112,6 +127,8 @@ export const Policy = z.object({
   alertAt: z.object({ errorRatio: z.number(), p95Ms: z.number() }),
   measure: z.object({ windowSeconds: z.number(), lasting: Duration, every: Duration, minimumRequests: z.number() }),
   coolDown: Duration,
+  /** Database sessions ended under one approval. */
+  maxEnded: z.number().int().default(5),
   /** Ed25519 public keys by key id, hex of 32 bytes. */
   decisionKeys: z.record(z.string(), z.string()),
 });

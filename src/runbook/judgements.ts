@@ -7,6 +7,8 @@ import type { Judgement } from './run.ts';
 export const SATURATED = 0.8;
 /** Share of the failing events that must carry one value before it counts as correlated. */
 export const CORRELATED = 0.9;
+/** Share of the connections open to applications above which there is no head-room. */
+const CONNECTIONS_USED = 0.9;
 /** A release younger than this is in its bake window and the first suspect. */
 const BAKE_MS = 60 * 60 * 1000;
 
@@ -106,3 +108,56 @@ export const judgeFlags = (flags: readings.FlagState[]): Judgement => [
   'ok',
   flags.length === 0 ? 'no flags' : flags.map(({ flag, variant }) => `${flag}=${variant}`).join(', '),
 ];
+
+export const judgeConnections = ({ max, reserved, used, groups }: readings.ConnectionUse): Judgement => {
+  const open = max - reserved;
+  const most = groups.slice(0, 3).map((group) => `${group.count} × ${group.user} ${group.application} ${group.state}`);
+  return [used / open > CONNECTIONS_USED ? 'bad' : 'ok', `${used} of ${open} connections: ${most.join('; ')}`];
+};
+
+export const judgeInTheWay = (sessions: readings.SessionInTheWay[]): Judgement => {
+  if (sessions.length === 0) return ['ok', 'no session is long in a transaction or holds others up'];
+  const shown = sessions
+    .slice(0, 3)
+    .map((one) => `${one.pid} (${one.user}) ${one.state} for ${one.seconds} s, ${one.blocks} wait for it`);
+  return ['bad', `${sessions.length} sessions are in the way: ${shown.join('; ')}`];
+};
+
+export const judgePool = ({ pool, size, ...now }: readings.PoolUse): Judgement => [
+  now.clientsWaiting > 0 ? 'bad' : 'ok',
+  `${pool}: ${now.clientsWaiting} clients wait (the longest ${ms(now.maxWaitMs)}), ${now.serversActive} of ${size} connections in use`,
+];
+
+export const judgeStatements = (statements: readings.SlowStatement[]): Judgement => {
+  const [worst] = statements;
+  if (worst === undefined) return ['ok', 'no statement is slow'];
+  const { index } = worst;
+  const cost = index?.costWith === undefined ? '' : `, cost ${index.costNow} → ${index.costWith}`;
+  const hint = index === undefined ? '' : `; an index on ${index.table} (${index.columns.join(', ')}) serves it${cost}`;
+  return [
+    'bad',
+    `${statements.length} slow; the worst takes ${ms(worst.meanMs)} × ${worst.calls}: ${worst.query}${hint}`,
+  ];
+};
+
+/** Recovered: the errors are under the objective, answers are quick, and nobody waits for a connection. */
+export const judgeRecovery =
+  (policy: Policy) =>
+  ({
+    ratio,
+    times,
+    pool,
+  }: {
+    ratio: readings.ErrorRatio;
+    times: readings.ResponseTimes;
+    pool: readings.PoolUse | undefined;
+  }): Judgement => {
+    const judged = [
+      judgeErrorRatio(policy)(ratio),
+      judgeResponseTimes(policy)(times),
+      ...(pool === undefined ? [] : [judgePool(pool)]),
+    ];
+    const worst =
+      (['bad', 'unknown', 'ok'] as const).find((verdict) => judged.some(([one]) => one === verdict)) ?? 'ok';
+    return [worst, judged.map(([, summary]) => summary).join('; ')];
+  };

@@ -158,9 +158,15 @@ async function undo(
   approval: Approval<never>,
   report: () => Promise<void>,
 ): Promise<Tried> {
+  const { undoIt } = remedy;
+  if (undoIt === undefined) {
+    story.tell('not-undone', `It stays as it is: ${remedy.undo}`);
+    await report();
+    return { next: 'try-another' };
+  }
   story.set({ phase: 'undoing', doing: `Undoing: ${remedy.undo}.`, next: 'Diagnose again and propose what is left.' });
   try {
-    const effect = await CancellationScope.nonCancellable(() => remedy.undoIt(approval));
+    const effect = await CancellationScope.nonCancellable(() => undoIt(approval));
     story.tell('undone', effect.summary);
   } catch (error) {
     story.tell('undo-failed', say(error));

@@ -11,10 +11,13 @@ export interface Checked<T> {
   value?: T;
 }
 
-/** An action, why it is proposed, and the two activities that do and undo it: their kinds must match, or it does not compile. */
+/**
+ * An action, why it is proposed, and the two activities that do and undo it: their kinds must match, or it does not compile.
+ * Without `undoIt` it cannot be undone, and `undo` says so to those who approve.
+ */
 export interface Remedy<A extends Action = Action> extends Draft<A> {
   act(approval: Approval<A>): Promise<{ changed: boolean; summary: string }>;
-  undoIt(approval: Approval<A>): Promise<{ changed: boolean; summary: string }>;
+  undoIt?(approval: Approval<A>): Promise<{ changed: boolean; summary: string }>;
 }
 
 /** A remedy whose kind is forgotten after it was checked; made by `remedy()`. */

@@ -29,5 +29,6 @@ it('has a recorded history of every outcome that a runbook can have', () => {
 
 it.each(files)('replays %s as it was recorded', async (file) => {
   const history = temporal.api.history.v1.History.decode(readFileSync(join(folder, file)));
-  await Worker.runReplayHistory({ workflowBundle: bundle }, history, 'highErrorRate-1');
+  const type = history.events[0]?.workflowExecutionStartedEventAttributes?.workflowType?.name;
+  await Worker.runReplayHistory({ workflowBundle: bundle }, history, `${type}-1`); // as the test named it
 });

@@ -1,0 +1,156 @@
+/**
+ * PgBouncer, through its admin console. The console speaks the simple protocol only, so there are no parameters: names are those
+ * of the configuration, which are checked, and numbers are numbers.
+ */
+import { heartbeat, sleep } from '@temporalio/activity';
+import { Client } from 'pg';
+import { z } from 'zod';
+import { approvedAction } from '../src/approved.ts';
+import {
+  ReconnectPool,
+  ResizePool,
+  type Approval,
+  type Effect,
+  type PoolUse,
+  type Scope,
+  type Settings,
+} from '../src/contracts/index.ts';
+import type { ConnectionPool } from '../src/contracts/ports.ts';
+import { failure } from '../src/errors.ts';
+import { parsed } from '../src/http.ts';
+import { openJournal } from '../src/journal.ts';
+
+const BOUND_MS = 3000;
+const POLL_MS = 500;
+/** How long a connection that is in use when the pool reconnects is waited for. */
+const REPLACED_WITHIN_MS = 10_000;
+
+export const env = z.object({
+  /** `postgresql://<admin user>:<password>@<host>:<port>/pgbouncer` */
+  PGBOUNCER_ADMIN_URL: z.string().min(1),
+  HOLDFAST_STATE_DIR: z.string().default('.holdfast'),
+});
+
+const count = z.coerce.number();
+const Pools = z.array(
+  z.object({
+    database: z.string(),
+    cl_active: count,
+    cl_waiting: count,
+    sv_active: count,
+    sv_idle: count,
+    maxwait: count,
+    maxwait_us: count,
+  }),
+);
+const Databases = z.array(z.object({ name: z.string(), pool_size: count }));
+const Servers = z.array(z.object({ database: z.string(), close_needed: count }));
+const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);
+
+export function createActivities(variables: z.output<typeof env>, settings: Settings) {
+  const poolOf = ({ service, environment }: Scope): string => {
+    const pool = settings.services.find(({ name }) => name === service)?.environments[environment]?.database.pool;
+    if (pool === undefined)
+      throw failure('NotConfigured', `${service}/${environment}: database.pool is not configured`);
+    return pool;
+  };
+  const journalOf = (scope: Scope) => openJournal(variables.HOLDFAST_STATE_DIR, 'pool', scope);
+
+  /** One command on the console. @throws Unavailable when it does not answer, Refused when it says no. */
+  const ask = async <S extends z.ZodType>(command: string, schema: S): Promise<z.output<S>> => {
+    const client = new Client({
+      connectionString: variables.PGBOUNCER_ADMIN_URL,
+      connectionTimeoutMillis: BOUND_MS,
+      query_timeout: BOUND_MS,
+    });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+    } catch (error) {
+      throw failure('Unavailable', `PgBouncer: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    try {
+      return parsed(schema, (await client.query(command)).rows, `PgBouncer: ${command}`);
+    } catch (error) {
+      if (error instanceof Error && 'nonRetryable' in error) throw error;
+      throw failure('Refused', `PgBouncer: ${command}: ${error instanceof Error ? error.message : String(error)}`);
+    } finally {
+      void client.end().catch(() => undefined);
+    }
+  };
+  const sizeOf = async (pool: string): Promise<number> => {
+    const found = (await ask('SHOW DATABASES', Databases)).find(({ name }) => name === pool);
+    if (found === undefined) throw failure('NotFound', `PgBouncer has no database "${pool}"`);
+    return found.pool_size;
+  };
+  const setSize = async (pool: string, to: number): Promise<void> => {
+    await ask(`SET default_pool_size = ${to}`, z.unknown());
+    const now = await sizeOf(pool);
+    if (now !== to)
+      throw failure('Refused', `the pool ${pool} has a size of its own (${now}): change it in pgbouncer.ini`);
+  };
+
+  return {
+    async poolUse(scope: Scope): Promise<PoolUse> {
+      const pool = poolOf(scope);
+      const [size, pools] = [await sizeOf(pool), await ask('SHOW POOLS', Pools)];
+      const rows = pools.filter(({ database }) => database === pool);
+      return {
+        pool,
+        size,
+        clientsActive: sum(rows.map((row) => row.cl_active)),
+        clientsWaiting: sum(rows.map((row) => row.cl_waiting)),
+        maxWaitMs: Math.max(0, ...rows.map((row) => row.maxwait * 1000 + Math.round(row.maxwait_us / 1000))),
+        serversActive: sum(rows.map((row) => row.sv_active)),
+        serversIdle: sum(rows.map((row) => row.sv_idle)),
+      };
+    },
+    /**
+     * Replace the pool's connections as they come free, and wait up to ten seconds for those in use. Idempotent on `approval.id`.
+     * Heartbeats twice a second. @throws Fenced, NotFound, Refused (permanent), Unavailable.
+     */
+    async reconnectPool(approval: Approval<ReconnectPool>): Promise<Effect> {
+      const { pool, ...scope } = approvedAction(ReconnectPool, approval);
+      if (pool !== poolOf(scope)) throw failure('StaleApproval', `the pool is ${poolOf(scope)} now, not ${pool}`);
+      const journal = journalOf(scope);
+      const { stage, summary } = await journal.begin({ key: approval.id, fence: approval.fence });
+      if (stage === 'done') return { changed: false, summary };
+      await ask(`RECONNECT ${pool}`, z.unknown());
+      const deadline = Date.now() + REPLACED_WITHIN_MS;
+      let old = 0;
+      do {
+        heartbeat();
+        await sleep(POLL_MS);
+        const servers = await ask('SHOW SERVERS', Servers);
+        old = servers.filter(({ database, close_needed }) => database === pool && close_needed > 0).length;
+      } while (old > 0 && Date.now() < deadline);
+      const done = `the pool ${pool} reconnects${old === 0 ? '' : `; ${old} connections are still in use and go when they are free`}`;
+      await journal.done(approval.id, done);
+      return { changed: true, summary: done };
+    },
+    /** Idempotent on `approval.id`. @throws StaleApproval (permanent) when the pool has another size than `from`. */
+    async resizePool(approval: Approval<ResizePool>): Promise<Effect> {
+      const { pool, from, to, ...scope } = approvedAction(ResizePool, approval);
+      const journal = journalOf(scope);
+      const now = await sizeOf(pool);
+      if (now !== from && now !== to)
+        throw failure('StaleApproval', `the pool ${pool} holds ${now} connections, not ${from}`);
+      const { stage, summary } = await journal.begin({ key: approval.id, fence: approval.fence });
+      if (stage === 'done') return { changed: false, summary };
+      if (now !== to) await setSize(pool, to);
+      const done = `the pool ${pool} holds ${to} connections instead of ${from}`;
+      await journal.done(approval.id, done);
+      return { changed: now !== to, summary: done };
+    },
+    /** Return to the size before. Nothing happens when it was not changed for this. @throws StaleApproval when it has another size now. */
+    async undoResizePool(approval: Approval<ResizePool>): Promise<Effect> {
+      const { pool, from, to, ...scope } = approvedAction(ResizePool, approval);
+      const now = await sizeOf(pool);
+      if (now === from || !(await journalOf(scope).knows(approval.id)))
+        return { changed: false, summary: `the pool ${pool} was not resized: nothing to undo` };
+      if (now !== to) throw failure('StaleApproval', `the pool ${pool} holds ${now} connections, not ${to}`);
+      await setSize(pool, from);
+      return { changed: true, summary: `the pool ${pool} holds ${from} connections again` };
+    },
+  } satisfies ConnectionPool;
+}

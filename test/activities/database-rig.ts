@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { Client } from 'pg';
+import { digestOf } from '../../src/runbook/decisions.ts';
+import { Settings, type Action, type Approval, type Effect } from '../../src/contracts/index.ts';
+import { freePort } from '../../src/embedded/ports.ts';
+import { startPostgres } from '../../src/embedded/postgres.ts';
+import { startProcess } from '../../src/processes.ts';
+import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+
+const ROOT = join(__dirname, '..', '..');
+export const scope = { service: 'shop', environment: 'production' };
+
+export const settings = Settings.parse({
+  people: [{ name: 'responder', roles: ['approver'] }],
+  ladder: [{ level: 'team', people: ['responder'], wait: '5 minutes' }],
+  approval: { low: { roles: ['approver'] }, medium: { roles: ['approver'] }, high: { roles: ['approver'] } },
+  services: [
+    {
+      name: 'shop',
+      environments: {
+        production: {
+          url: 'http://127.0.0.1:1',
+          database: { longSeconds: 0.3, ownerRole: 'holdfast_owner', slowMs: 5, pool: 'app' },
+        },
+      },
+    },
+  ],
+});
+
+let number = 0;
+/** An approval of an action, as the kit makes it. */
+export function approvalOf<A extends Action>(action: A, fence = 1): Approval<A> {
+  number += 1;
+  const id = `incident.shop.database-connection-issues/run#${number}`;
+  const expiresAt = '2100-01-01T00:00:00.000Z';
+  const proposal = { id, summary: 's', why: [], undo: 'u', risk: 'medium', action, expiresAt } as const;
+  return {
+    id,
+    proposal: { ...proposal, why: [], digest: digestOf(id, action, expiresAt) },
+    by: ['responder'],
+    via: 'cli',
+    at: '2026-11-24T08:00:00.000Z',
+    fence,
+  };
+}
+
+/** Run an activity as a worker would. */
+export const asActivity = (act: () => Promise<Effect>): Promise<Effect> =>
+  new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(act) as Promise<Effect>;
+
+/** A Postgres of its own, with Holdfast's role on it, and a PgBouncer before it with a pool of three where it is installed. */
+export async function startDatabaseRig() {
+  const stateDir = scratchFolder();
+  const port = await freePort();
+  const { url: ownerUrl, superuserUrl } = await startPostgres({ stateDir, port });
+  const database = superuserUrl.replace(/postgres$/, 'holdfast');
+  const admin = await connected(database);
+  await admin.query(readFileSync(join(ROOT, 'supabase', 'roles.sql'), 'utf8'));
+  await admin.query(`alter role holdfast password 'pw'; grant holdfast_owner to holdfast with inherit false, set true`);
+  const clients: Client[] = [admin];
+  return {
+    stateDir,
+    admin,
+    ownerUrl,
+    superuserUrl: database,
+    url: ownerUrl.replace(/\/\/[^@]*@/, '//holdfast:pw@'),
+    /** A client of the application, or of whom the connection string says. */
+    async client(connectionString: string, application = 'shop'): Promise<Client> {
+      const client = await connected(connectionString, application);
+      clients.push(client);
+      return client;
+    },
+    /** PgBouncer in front of it: for the application, and its admin console. */
+    async startPgBouncer(): Promise<{ appUrl: string; adminUrl: string }> {
+      const poolPort = await freePort();
+      const { username, password, pathname } = new URL(ownerUrl);
+      const users = join(stateDir, 'userlist.txt');
+      const ini = join(stateDir, 'pgbouncer.ini');
+      await writeFile(users, `"${username}" "${password}"\n"pgb_admin" "adm"\n`, { mode: 0o644 });
+      await writeFile(
+        ini,
+        [
+          '[databases]',
+          `app = host=127.0.0.1 port=${port} dbname=${pathname.slice(1)}`,
+          '[pgbouncer]',
+          'listen_addr = 127.0.0.1',
+          `listen_port = ${poolPort}`,
+          'unix_socket_dir =',
+          'auth_type = plain',
+          `auth_file = ${users}`,
+          'admin_users = pgb_admin',
+          'pool_mode = transaction',
+          'default_pool_size = 3',
+          'ignore_startup_parameters = extra_float_digits,search_path',
+        ].join('\n'),
+        { mode: 0o644 },
+      );
+      await startProcess({
+        stateDir,
+        name: 'pgbouncer',
+        command: '/usr/sbin/pgbouncer',
+        args: [ini],
+        cwd: '/',
+        ...(process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}),
+      });
+      const at = (user: string, secret: string, name: string) =>
+        `postgresql://${user}:${secret}@127.0.0.1:${poolPort}/${name}`;
+      const adminUrl = at('pgb_admin', 'adm', 'pgbouncer');
+      await until(() =>
+        connected(adminUrl).then(
+          (client) => client.end().then(() => true),
+          () => false,
+        ),
+      );
+      return { appUrl: at(username, password, 'app'), adminUrl };
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+      await removeScratch(stateDir);
+    },
+  };
+}
+export type DatabaseRig = Awaited<ReturnType<typeof startDatabaseRig>>;
+
+async function connected(connectionString: string, application_name = 'rig'): Promise<Client> {
+  const client = new Client({ connectionString, application_name, connectionTimeoutMillis: 3000 });
+  client.on('error', () => undefined); // some of them are ended on purpose
+  await client.connect();
+  return client;
+}

@@ -1,0 +1,96 @@
+/** Real PgBouncer before a real Postgres, with a pool of three. */
+import { existsSync } from 'node:fs';
+import type { Client } from 'pg';
+import { createActivities } from '../../activities/pgbouncer.ts';
+import { until } from '../embedded/scratch.ts';
+import { approvalOf, asActivity, scope, settings, startDatabaseRig, type DatabaseRig } from './database-rig.ts';
+
+const described = existsSync('/usr/sbin/pgbouncer') ? describe : describe.skip;
+described('the connection pool', () => {
+  let rig: DatabaseRig;
+  let appUrl: string;
+  let activities: ReturnType<typeof createActivities>;
+  beforeAll(async () => {
+    rig = await startDatabaseRig();
+    const started = await rig.startPgBouncer();
+    appUrl = started.appUrl;
+    activities = createActivities(
+      { PGBOUNCER_ADMIN_URL: started.adminUrl, HOLDFAST_STATE_DIR: rig.stateDir },
+      settings,
+    );
+  }, 120_000);
+  afterAll(() => rig[Symbol.asyncDispose]());
+
+  const backendOf = async (client: Client): Promise<number> =>
+    (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid ?? 0;
+  const resize = (from: number, to: number) => ({ kind: 'resize-pool', ...scope, pool: 'app', from, to }) as const;
+
+  it('counts who waits and who holds a connection', async () => {
+    const holders = [];
+    for (let i = 0; i < 3; i += 1) holders.push(await rig.client(appUrl));
+    for (const holder of holders) await holder.query('begin');
+    const victim = await rig.client(appUrl);
+    const waiting = victim.query('select 1');
+    await until(async () => (await activities.poolUse(scope)).clientsWaiting === 1);
+    expect(await activities.poolUse(scope)).toMatchObject({
+      pool: 'app',
+      size: 3,
+      serversActive: 3,
+      clientsWaiting: 1,
+    });
+    for (const holder of holders) await holder.query('rollback');
+    await waiting;
+    await until(async () => (await activities.poolUse(scope)).serversIdle === 3);
+    expect(await activities.poolUse(scope)).toMatchObject({ serversActive: 0, clientsWaiting: 0, maxWaitMs: 0 });
+  });
+
+  it('replaces the connections of the pool, once, while its clients stay connected', async () => {
+    const client = await rig.client(appUrl);
+    const before = await backendOf(client);
+    const approval = approvalOf({ kind: 'reconnect-pool', ...scope, pool: 'app' } as const, 1);
+    expect(await asActivity(() => activities.reconnectPool(approval))).toMatchObject({ changed: true });
+    const after = await backendOf(client);
+    expect(after).not.toBe(before);
+    expect(await asActivity(() => activities.reconnectPool(approval))).toMatchObject({ changed: false });
+    expect(await backendOf(client)).toBe(after);
+  });
+
+  it('resizes the pool, so that those who waited go on, and returns to the size before', async () => {
+    const holders = [];
+    for (let i = 0; i < 3; i += 1) holders.push(await rig.client(appUrl));
+    for (const holder of holders) await holder.query('begin');
+    const waiting = (await rig.client(appUrl)).query('select 1');
+    await until(async () => (await activities.poolUse(scope)).clientsWaiting === 1);
+    const approval = approvalOf(resize(3, 6), 2);
+    expect(await asActivity(() => activities.resizePool(approval))).toMatchObject({ changed: true });
+    await waiting;
+    expect(await asActivity(() => activities.resizePool(approval))).toMatchObject({ changed: false });
+    expect(await asActivity(() => activities.undoResizePool(approval))).toMatchObject({ changed: true });
+    expect(await asActivity(() => activities.undoResizePool(approval))).toMatchObject({ changed: false });
+    expect((await activities.poolUse(scope)).size).toBe(3);
+    for (const holder of holders) await holder.query('rollback');
+  });
+
+  it('refuses as stale when the pool has another size by now, and what is fenced off', async () => {
+    await expect(asActivity(() => activities.resizePool(approvalOf(resize(5, 10), 3)))).rejects.toMatchObject({
+      type: 'StaleApproval',
+    });
+    await expect(asActivity(() => activities.resizePool(approvalOf(resize(3, 6), 1)))).rejects.toMatchObject({
+      type: 'Fenced',
+    });
+    expect(await asActivity(() => activities.undoResizePool(approvalOf(resize(3, 6), 3)))).toMatchObject({
+      changed: false,
+    });
+  });
+
+  it('is unavailable when the console does not answer, and may be refused there', async () => {
+    const at = (url: string) =>
+      createActivities({ PGBOUNCER_ADMIN_URL: url, HOLDFAST_STATE_DIR: rig.stateDir }, settings);
+    await expect(at('postgresql://a:b@127.0.0.1:1/pgbouncer').poolUse(scope)).rejects.toMatchObject({
+      type: 'Unavailable',
+    });
+    await expect(at(appUrl.replace(/app$/, 'pgbouncer')).poolUse(scope)).rejects.toMatchObject({
+      nonRetryable: expect.any(Boolean),
+    });
+  });
+});
