@@ -1,7 +1,9 @@
 /**
  * Monitor of one service: in every environment that asks for it, raises `HighErrorRate` when the error ratio is over its alert
- * threshold in two readings in a row, and resolves it when it is under the objective in three. What goes on firing is told again
- * every 15 minutes: the gateway opens an incident anew where the last one ended and an hour has passed. Continues as new by count.
+ * threshold, and `DatabaseConnectionIssues` when the database does not answer or clients wait for its pool; each in two readings
+ * in a row, and resolved after three good ones. While the database is in trouble the errors are its symptom and raise nothing.
+ * What goes on firing is told again every 15 minutes: the gateway opens an incident anew where the last one ended and an hour has
+ * passed. Continues as new by count.
  */
 import {
   allHandlersFinished,
@@ -14,25 +16,33 @@ import {
   setHandler,
   sleep,
 } from '@temporalio/workflow';
-import type { Alert, Policy } from '../src/contracts/index.ts';
-import type { AlertSender, Configuration, Metrics } from '../src/contracts/ports.ts';
-import { delivery, diagnostic, judgeErrorRatio } from '../src/runbook/index.ts';
+import type { Alert, Policy, Scope } from '../src/contracts/index.ts';
+import type { AlertSender, Configuration, ConnectionPool, DatabaseHealth, Metrics } from '../src/contracts/ports.ts';
+import { delivery, diagnostic, judgeErrorRatio, judgePool, judgeSupabase } from '../src/runbook/index.ts';
 
 const TICKS_PER_RUN = 400;
 const NEVER = new Date(0).toISOString();
 const REPEAT_MS = 15 * 60 * 1000;
 const { policy: readPolicy } = proxyLocalActivities<Configuration>(diagnostic);
-const { errorRatio } = proxyLocalActivities<Metrics>(diagnostic);
+const { errorRatio, poolUse, supabaseHealth } = proxyLocalActivities<Metrics & ConnectionPool & DatabaseHealth>(
+  diagnostic,
+);
 const { sendAlert } = proxyActivities<AlertSender>(delivery);
 
-export interface Watched {
-  environment: string;
-  /** Start of the alert that is firing; carried over from run to run, like the counts. */
+/** How one alert stands; carried over from run to run. */
+export interface Tracked {
+  /** Start of the alert, while it fires. */
   firingSince?: string | undefined;
   /** When it was last told that it fires. */
   toldAt?: string | undefined;
   over: number;
   under: number;
+}
+
+export interface Watched {
+  environment: string;
+  /** By the name of the alert. */
+  alerts: Record<string, Tracked>;
 }
 
 export interface Monitor {
@@ -62,8 +72,7 @@ export async function monitorService(monitor: Monitor): Promise<void> {
       policies.clear();
       monitor.every = every;
       monitor.watched = environments.map(
-        (environment) =>
-          monitor.watched.find((one) => one.environment === environment) ?? { environment, over: 0, under: 0 },
+        (environment) => monitor.watched.find((one) => one.environment === environment) ?? { environment, alerts: {} },
       );
     },
     { description: 'From a worker that starts: what the configuration asks to be watched' },
@@ -83,41 +92,62 @@ export async function monitorService(monitor: Monitor): Promise<void> {
   await continueAsNew<typeof monitorService>(monitor);
 }
 
-async function watch(service: string, one: Watched, policy: Policy): Promise<void> {
-  const { environment } = one;
-  const reading = await errorRatio({ service, environment, windowSeconds: policy.measure.windowSeconds }).catch(
-    () => undefined,
-  );
-  if (reading === undefined) return; // blind: neither over nor under
-  const [alerting, summary] = judgeErrorRatio(policy, policy.alertAt.errorRatio)(reading);
-  const [holding] = judgeErrorRatio(policy)(reading);
-  one.over = alerting === 'bad' ? one.over + 1 : 0;
-  one.under = holding === 'ok' ? one.under + 1 : 0;
+async function watch(service: string, { environment, alerts }: Watched, policy: Policy): Promise<void> {
+  const scope = { service, environment };
+  const trackedBy = (name: string): Tracked => (alerts[name] ??= { over: 0, under: 0 });
+  const [health, pool, ratio] = await Promise.all([
+    supabaseHealth(scope).catch(() => undefined),
+    poolUse(scope).catch(() => undefined),
+    errorRatio({ ...scope, windowSeconds: policy.measure.windowSeconds }).catch(() => undefined),
+  ]);
 
+  const database = trackedBy('DatabaseConnectionIssues');
+  const judged = [
+    ...(health === undefined ? [] : [judgeSupabase(health)]),
+    ...(pool === undefined ? [] : [judgePool(pool)]),
+  ];
+  if (judged.length > 0) {
+    const bad = judged.find(([verdict]) => verdict === 'bad');
+    count(database, bad !== undefined, bad === undefined);
+    await tell(scope, 'DatabaseConnectionIssues', database, (bad ?? judged[0])?.[1] ?? '');
+  }
+
+  if (ratio === undefined) return; // blind: neither over nor under
+  const errors = trackedBy('HighErrorRate');
+  const [alerting, summary] = judgeErrorRatio(policy, policy.alertAt.errorRatio)(ratio);
+  const [holding] = judgeErrorRatio(policy)(ratio);
+  const symptom = database.over > 0 || database.firingSince !== undefined;
+  count(errors, alerting === 'bad' && !symptom, holding === 'ok');
+  await tell(scope, 'HighErrorRate', errors, summary);
+}
+
+function count(tracked: Tracked, over: boolean, under: boolean): void {
+  tracked.over = over ? tracked.over + 1 : 0;
+  tracked.under = under ? tracked.under + 1 : 0;
+}
+
+/** Send what has begun, goes on, or has ended; what the gateway does not take is told again at the next reading. */
+async function tell(scope: Scope, name: string, tracked: Tracked, summary: string): Promise<void> {
   const now = new Date().toISOString();
-  const send = (startsAt: string, status: Alert['status']): Promise<boolean> => {
-    const labels = { alertname: 'HighErrorRate', service, environment };
-    const key = `monitor:${service}:${environment}:HighErrorRate:${startsAt}:${status}`;
-    return sendAlert({
+  const { firingSince: startsAt = now } = tracked;
+  const send = (status: Alert['status']): Promise<boolean> =>
+    sendAlert({
+      ...scope,
       source: 'monitor',
-      key,
-      name: 'HighErrorRate',
+      key: `monitor:${scope.service}:${scope.environment}:${name}:${startsAt}:${status}`,
+      name,
       severity: 'critical',
-      service,
-      environment,
       status,
       summary,
       startsAt,
-      labels,
+      labels: { alertname: name, ...scope },
     }).then(
       () => true,
-      () => false, // told again at the next reading
+      () => false,
     );
-  };
-  const { firingSince = now } = one;
-  if (one.under >= 3 && one.firingSince !== undefined) {
-    if (await send(firingSince, 'resolved')) one.firingSince = one.toldAt = undefined;
-  } else if (one.over >= 2 && Date.now() - Date.parse(one.toldAt ?? NEVER) >= REPEAT_MS) {
-    if (await send(firingSince, 'firing')) [one.firingSince, one.toldAt] = [firingSince, now];
+  if (tracked.under >= 3 && tracked.firingSince !== undefined) {
+    if (await send('resolved')) tracked.firingSince = tracked.toldAt = undefined;
+  } else if (tracked.over >= 2 && Date.now() - Date.parse(tracked.toldAt ?? NEVER) >= REPEAT_MS) {
+    if (await send('firing')) [tracked.firingSince, tracked.toldAt] = [startsAt, now];
   }
 }

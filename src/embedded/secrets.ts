@@ -10,6 +10,8 @@ const supabaseKey = (kind: 'publishable' | 'secret'): string => `sb_${kind}_${wo
 const Secrets = z.object({
   postgresPassword: z.string().default(() => word(16)),
   ownerPassword: z.string().default(() => word(16)),
+  holdfastPassword: z.string().default(() => word(16)),
+  poolAdminPassword: z.string().default(() => word(16)),
   supabasePublishableKey: z.string().default(() => supabaseKey('publishable')),
   supabaseSecretKey: z.string().default(() => supabaseKey('secret')),
   supabaseJwtSecret: z.string().default(() => word(32)),

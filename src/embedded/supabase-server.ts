@@ -12,15 +12,17 @@ const env = z
   .object({
     HOLDFAST_SUPABASE_PORT: z.coerce.number().int(),
     HOLDFAST_SUPABASE_JWT_SECRET: z.string().min(32),
+    HOLDFAST_SUPABASE_MIGRATIONS: z.string(),
+    HOLDFAST_SUPABASE_POOL_URL: z.string(),
     SUPABASE_DB_URL: z.string(),
     SUPABASE_PUBLISHABLE_KEY: z.string(),
     SUPABASE_SECRET_KEY: z.string(),
   })
   .parse(loadConfig().env);
 
-function createApp(): App {
+function createApp(url: string): App {
   return new App({
-    connection: createPostgresConnection({ url: env.SUPABASE_DB_URL }),
+    connection: createPostgresConnection({ url }),
     auth: {
       enabled: true,
       publishable_key: env.SUPABASE_PUBLISHABLE_KEY,
@@ -31,14 +33,14 @@ function createApp(): App {
 }
 
 // An App knows only the tables and functions that are there when it is made, so another one makes the schema `auth`.
-const forSchema = createApp();
+const forSchema = createApp(env.SUPABASE_DB_URL);
 await forSchema.ensureSystemSchema();
 await forSchema.connection.close();
 
-const folders = ['supabase/migrations', 'examples/shop/supabase/migrations'].map((folder) => join(ROOT, folder));
+const folders = [join(ROOT, env.HOLDFAST_SUPABASE_MIGRATIONS)];
 for (const name of await migrate({ url: env.SUPABASE_DB_URL, root: ROOT, folders })) console.log(`applied ${name}`);
 
-const app = createApp();
+const app = createApp(env.HOLDFAST_SUPABASE_POOL_URL);
 // Its first requests grant privileges to the roles and race one another: one request of each role goes before all others.
 for (const apikey of [env.SUPABASE_SECRET_KEY, env.SUPABASE_PUBLISHABLE_KEY]) {
   const warmUp = await app.getClient({ apikey }).from('holdfast_migrations').select('name').limit(1);

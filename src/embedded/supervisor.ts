@@ -11,8 +11,9 @@ const SETTLE_MS = 5000;
 /** What ends first and what ends last; whatever is registered and not named here (a service's instances) ends in between. */
 const FIRST = ['worker', 'gateway'];
 const LAST = [
-  ['caddy', 'bugsink', 'supabase'],
-  ['postgres', 'temporal'],
+  ['caddy', 'bugsink', 'supabase', 'app-supabase'],
+  ['pgbouncer'],
+  ['postgres', 'app-postgres', 'temporal'],
 ];
 
 /** End every registered process of a state folder, users before what they use. */

@@ -1,17 +1,13 @@
-import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { Client } from 'pg';
 import { digestOf } from '../../src/runbook/decisions.ts';
 import { Settings, type Action, type Approval, type Effect } from '../../src/contracts/index.ts';
 import { freePort } from '../../src/embedded/ports.ts';
-import { startPostgres } from '../../src/embedded/postgres.ts';
-import { startProcess } from '../../src/processes.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { startAppPostgres } from '../../src/embedded/app-database.ts';
+import { startPgBouncer } from '../../src/embedded/pgbouncer.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
 
-const ROOT = join(__dirname, '..', '..');
 export const scope = { service: 'shop', environment: 'production' };
 
 export const settings = Settings.parse({
@@ -56,18 +52,15 @@ export const asActivity = (act: () => Promise<Effect>): Promise<Effect> =>
 export async function startDatabaseRig() {
   const stateDir = scratchFolder();
   const port = await freePort();
-  const { url: ownerUrl, superuserUrl } = await startPostgres({ stateDir, port });
-  const database = superuserUrl.replace(/postgres$/, 'holdfast');
-  const admin = await connected(database);
-  await admin.query(readFileSync(join(ROOT, 'supabase', 'roles.sql'), 'utf8'));
-  await admin.query(`alter role holdfast password 'pw'; grant holdfast_owner to holdfast with inherit false, set true`);
+  const { url, holdfastUrl, superuserUrl } = await startAppPostgres({ stateDir, port });
+  const admin = await connected(superuserUrl);
   const clients: Client[] = [admin];
   return {
     stateDir,
     admin,
-    ownerUrl,
-    superuserUrl: database,
-    url: ownerUrl.replace(/\/\/[^@]*@/, '//holdfast:pw@'),
+    ownerUrl: url,
+    superuserUrl,
+    url: holdfastUrl,
     /** A client of the application, or of whom the connection string says. */
     async client(connectionString: string, application = 'shop'): Promise<Client> {
       const client = await connected(connectionString, application);
@@ -75,49 +68,7 @@ export async function startDatabaseRig() {
       return client;
     },
     /** PgBouncer in front of it: for the application, and its admin console. */
-    async startPgBouncer(): Promise<{ appUrl: string; adminUrl: string }> {
-      const poolPort = await freePort();
-      const { username, password, pathname } = new URL(ownerUrl);
-      const users = join(stateDir, 'userlist.txt');
-      const ini = join(stateDir, 'pgbouncer.ini');
-      await writeFile(users, `"${username}" "${password}"\n"pgb_admin" "adm"\n`, { mode: 0o644 });
-      await writeFile(
-        ini,
-        [
-          '[databases]',
-          `app = host=127.0.0.1 port=${port} dbname=${pathname.slice(1)}`,
-          '[pgbouncer]',
-          'listen_addr = 127.0.0.1',
-          `listen_port = ${poolPort}`,
-          'unix_socket_dir =',
-          'auth_type = plain',
-          `auth_file = ${users}`,
-          'admin_users = pgb_admin',
-          'pool_mode = transaction',
-          'default_pool_size = 3',
-          'ignore_startup_parameters = extra_float_digits,search_path',
-        ].join('\n'),
-        { mode: 0o644 },
-      );
-      await startProcess({
-        stateDir,
-        name: 'pgbouncer',
-        command: '/usr/sbin/pgbouncer',
-        args: [ini],
-        cwd: '/',
-        ...(process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}),
-      });
-      const at = (user: string, secret: string, name: string) =>
-        `postgresql://${user}:${secret}@127.0.0.1:${poolPort}/${name}`;
-      const adminUrl = at('pgb_admin', 'adm', 'pgbouncer');
-      await until(() =>
-        connected(adminUrl).then(
-          (client) => client.end().then(() => true),
-          () => false,
-        ),
-      );
-      return { appUrl: at(username, password, 'app'), adminUrl };
-    },
+    startPgBouncer: async () => startPgBouncer({ stateDir, port: await freePort(), databaseUrl: url, poolSize: 3 }),
     async [Symbol.asyncDispose]() {
       await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
       await removeScratch(stateDir);

@@ -1,11 +1,11 @@
 /** Real PgBouncer before a real Postgres, with a pool of three. */
-import { existsSync } from 'node:fs';
 import type { Client } from 'pg';
 import { createActivities } from '../../activities/pgbouncer.ts';
+import { pgbouncerBinary } from '../../src/embedded/pgbouncer.ts';
 import { until } from '../embedded/scratch.ts';
 import { approvalOf, asActivity, scope, settings, startDatabaseRig, type DatabaseRig } from './database-rig.ts';
 
-const described = existsSync('/usr/sbin/pgbouncer') ? describe : describe.skip;
+const described = pgbouncerBinary() !== undefined ? describe : describe.skip;
 described('the connection pool', () => {
   let rig: DatabaseRig;
   let appUrl: string;
@@ -13,7 +13,7 @@ described('the connection pool', () => {
   beforeAll(async () => {
     rig = await startDatabaseRig();
     const started = await rig.startPgBouncer();
-    appUrl = started.appUrl;
+    appUrl = started.url;
     activities = createActivities(
       { PGBOUNCER_ADMIN_URL: started.adminUrl, HOLDFAST_STATE_DIR: rig.stateDir },
       settings,

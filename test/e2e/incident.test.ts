@@ -19,6 +19,9 @@ const PORTS = [
   'HOLDFAST_TEMPORAL_UI_PORT',
   'HOLDFAST_POSTGRES_PORT',
   'HOLDFAST_SUPABASE_PORT',
+  'HOLDFAST_APP_POSTGRES_PORT',
+  'HOLDFAST_PGBOUNCER_PORT',
+  'HOLDFAST_APP_SUPABASE_PORT',
   'HOLDFAST_BUGSINK_PORT',
   'HOLDFAST_CADDY_ADMIN_PORT',
   'SHOP_PORT',
@@ -197,7 +200,9 @@ it('survives kill -9 of the worker while it waits and again inside the rollback:
 
 it('goes on while error tracker, Supabase, metrics and traffic hang, says what it could not see, and the record catches up', async () => {
   const before = await lastRun();
-  const parts = await Promise.all(['bugsink', 'supabase', 'caddy'].map((name) => findProcess(stateDir, name)));
+  const parts = await Promise.all(
+    ['bugsink', 'supabase', 'app-supabase', 'app-postgres', 'caddy'].map((name) => findProcess(stateDir, name)),
+  );
   const hang = (signal: 'SIGSTOP' | 'SIGCONT') => parts.forEach((part) => process.kill(-(part?.pid ?? NaN), signal));
   hang('SIGSTOP');
   let closed: Status;

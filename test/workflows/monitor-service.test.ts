@@ -12,10 +12,11 @@ afterEach(() => time.close());
 async function startMonitor(sendAlert?: (alert: Alert) => void) {
   const reading: { ratio: number | undefined; script: number[] } = { ratio: 0, script: [] };
   const sent: Alert[] = [];
+  const database = { ok: true, waiting: 0 };
   const input: Monitor = {
     service: 'shop',
     every: '1 minute',
-    watched: [{ environment: 'production', over: 0, under: 0 }],
+    watched: [{ environment: 'production', alerts: {} }],
   };
   const { handle } = await time.start('monitorService', input, {
     errorRatio: async () => {
@@ -23,6 +24,16 @@ async function startMonitor(sendAlert?: (alert: Alert) => void) {
       if (ratio === undefined) throw new Error('no answer');
       return { ratio, requests: 1000, windowSeconds: 300 };
     },
+    supabaseHealth: async () => ({ rest: { ok: database.ok, ms: 4, detail: 'HTTP 503' } }),
+    poolUse: async () => ({
+      pool: 'app',
+      clientsActive: 20,
+      clientsWaiting: database.waiting,
+      maxWaitMs: 0,
+      serversActive: 20,
+      serversIdle: 0,
+      size: 20,
+    }),
     sendAlert: async (alert) => {
       sendAlert?.(alert);
       sent.push(alert);
@@ -30,6 +41,7 @@ async function startMonitor(sendAlert?: (alert: Alert) => void) {
   });
   return {
     sent,
+    database,
     told: () => sent.map(({ status }) => status),
     watched: () => handle.query<Watched[]>('watched'),
     watch: (...environments: string[]) => handle.signal('watch', { every: '1 minute', environments }),
@@ -74,7 +86,7 @@ it('is blind, not alarmed and not relieved, while the source does not answer', a
   await measure(0.2, 3);
   await measure(undefined, 10);
   expect(told()).toEqual(['firing']);
-  expect(await watched()).toMatchObject([{ environment: 'production', firingSince: expect.any(String) }]);
+  expect(await watched()).toMatchObject([{ alerts: { HighErrorRate: { firingSince: expect.any(String) } } }]);
 });
 
 it('tells an alert that the gateway did not take at a later reading', async () => {
@@ -94,5 +106,26 @@ it('watches what the configuration asks for when a worker starts, and goes on wi
   await measure(0.2, 3);
   expect(sent.map(({ environment }) => environment)).toEqual(['production', 'staging']);
   await watch('staging');
-  expect(await watched()).toMatchObject([{ environment: 'staging', firingSince: sent[1]?.startsAt }]);
+  expect(await watched()).toMatchObject([
+    { environment: 'staging', alerts: { HighErrorRate: { firingSince: sent[1]?.startsAt } } },
+  ]);
+});
+
+it('raises the alert of the database when it does not answer or clients wait for its pool, and then none for the errors', async () => {
+  const { measure, sent, database } = await startMonitor();
+  const heard = () => sent.map(({ name, status }) => `${name} ${status}`);
+  database.ok = false;
+  await measure(0.2, 5);
+  expect(heard()).toEqual(['DatabaseConnectionIssues firing']);
+  database.ok = true;
+  await measure(0, 5);
+  expect(heard().at(-1)).toBe('DatabaseConnectionIssues resolved');
+  database.waiting = 9;
+  await measure(0.2, 5);
+  database.waiting = 0;
+  await measure(0, 5);
+  expect(heard()).toHaveLength(4);
+  expect(heard().at(-1)).toBe('DatabaseConnectionIssues resolved');
+  await measure(0.2, 3);
+  expect(heard().at(-1)).toBe('HighErrorRate firing');
 });
