@@ -36,7 +36,7 @@ export default defineConfig((env) => {
               match: { server: 'shop-production' },
             },
             flags: { file: flags },
-            database: { longSeconds: 5, ownerRole: 'holdfast_owner', pool: 'app' },
+            database: { longSeconds: 5, slowMs: 20, ownerRole: 'holdfast_owner', pool: 'app' },
             releases: {
               repository: env['SHOP_REPOSITORY'] ?? '.holdfast/shop.git',
               install: ['npm', 'ci', '--omit=dev', '--prefer-offline'],

@@ -48,12 +48,12 @@ export const databaseConnectionIssues = kit.defineRunbook(
     const propose = ({ connections, sessions, pool, statements, supabase }: Awaited<ReturnType<typeof diagnose>>) => {
       const roots = (sessions ?? []).filter(mayEnd).slice(0, run.policy.maxEnded);
       const slow = statements?.find(({ index }) => index !== undefined);
-      const waiting = pool !== undefined && pool.clientsWaiting > 0;
+      const waiting = pool !== undefined && kit.waitsLong(pool);
       const room = connections === undefined ? 0 : connections.max - connections.reserved - connections.used;
       return [
         roots.length > 0 &&
           kit.remedy({
-            summary: `End ${roots.length} database ${roots.length === 1 ? 'session' : 'sessions'} that hold others up`,
+            summary: `End ${roots.length} database ${roots.length === 1 ? 'session that is' : 'sessions that are'} in the way`,
             why: roots.map(
               (one) =>
                 `${one.pid} (${one.user}, ${one.application}) is ${one.state} for ${one.seconds} s; ${one.blocks} sessions wait for it`,

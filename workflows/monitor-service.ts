@@ -1,7 +1,7 @@
 /**
  * Monitor of one service: in every environment that asks for it, raises `HighErrorRate` when the error ratio is over its alert
- * threshold, and `DatabaseConnectionIssues` when the database does not answer or clients wait for its pool; each in two readings
- * in a row, and resolved after three good ones. While the database is in trouble the errors are its symptom and raise nothing.
+ * threshold, and `DatabaseConnectionIssues` when the database does not answer, or clients wait for its pool, or sessions for
+ * one another; each in two readings in a row, and resolved after three good ones. While the database is in trouble the errors are its symptom and raise nothing.
  * What goes on firing is told again every 15 minutes: the gateway opens an incident anew where the last one ended and an hour has
  * passed. Continues as new by count.
  */
@@ -17,24 +17,37 @@ import {
   sleep,
 } from '@temporalio/workflow';
 import type { Alert, Policy, Scope } from '../src/contracts/index.ts';
-import type { AlertSender, Configuration, ConnectionPool, DatabaseHealth, Metrics } from '../src/contracts/ports.ts';
-import { delivery, diagnostic, judgeErrorRatio, judgePool, judgeSupabase } from '../src/runbook/index.ts';
+import type {
+  AlertSender,
+  Configuration,
+  ConnectionPool,
+  Database,
+  DatabaseHealth,
+  Metrics,
+} from '../src/contracts/ports.ts';
+import {
+  delivery,
+  diagnostic,
+  judgeErrorRatio,
+  judgeInTheWay,
+  judgePool,
+  judgeSupabase,
+} from '../src/runbook/index.ts';
 
 const TICKS_PER_RUN = 400;
-const NEVER = new Date(0).toISOString();
 const REPEAT_MS = 15 * 60 * 1000;
 const { policy: readPolicy } = proxyLocalActivities<Configuration>(diagnostic);
-const { errorRatio, poolUse, supabaseHealth } = proxyLocalActivities<Metrics & ConnectionPool & DatabaseHealth>(
-  diagnostic,
-);
+const { errorRatio, poolUse, sessionsInTheWay, supabaseHealth } = proxyLocalActivities<
+  Metrics & ConnectionPool & Database & DatabaseHealth
+>(diagnostic);
 const { sendAlert } = proxyActivities<AlertSender>(delivery);
 
 /** How one alert stands; carried over from run to run. */
 export interface Tracked {
   /** Start of the alert, while it fires. */
   firingSince?: string | undefined;
-  /** When it was last told that it fires. */
-  toldAt?: string | undefined;
+  /** When it was last told that it fires, ms since the epoch. */
+  toldAt?: number | undefined;
   over: number;
   under: number;
 }
@@ -94,10 +107,12 @@ export async function monitorService(monitor: Monitor): Promise<void> {
 
 async function watch(service: string, { environment, alerts }: Watched, policy: Policy): Promise<void> {
   const scope = { service, environment };
+  const now = Date.now(); // before the readings: a replay sees another time after them
   const trackedBy = (name: string): Tracked => (alerts[name] ??= { over: 0, under: 0 });
-  const [health, pool, ratio] = await Promise.all([
+  const [health, pool, sessions, ratio] = await Promise.all([
     supabaseHealth(scope).catch(() => undefined),
     poolUse(scope).catch(() => undefined),
+    sessionsInTheWay(scope).catch(() => undefined),
     errorRatio({ ...scope, windowSeconds: policy.measure.windowSeconds }).catch(() => undefined),
   ]);
 
@@ -105,11 +120,12 @@ async function watch(service: string, { environment, alerts }: Watched, policy: 
   const judged = [
     ...(health === undefined ? [] : [judgeSupabase(health)]),
     ...(pool === undefined ? [] : [judgePool(pool)]),
+    ...(sessions === undefined ? [] : [judgeInTheWay(sessions.filter(({ blocks }) => blocks > 0))]),
   ];
   if (judged.length > 0) {
     const bad = judged.find(([verdict]) => verdict === 'bad');
     count(database, bad !== undefined, bad === undefined);
-    await tell(scope, 'DatabaseConnectionIssues', database, (bad ?? judged[0])?.[1] ?? '');
+    await tell({ scope, now, name: 'DatabaseConnectionIssues', summary: (bad ?? judged[0])?.[1] ?? '' }, database);
   }
 
   if (ratio === undefined) return; // blind: neither over nor under
@@ -118,7 +134,7 @@ async function watch(service: string, { environment, alerts }: Watched, policy: 
   const [holding] = judgeErrorRatio(policy)(ratio);
   const symptom = database.over > 0 || database.firingSince !== undefined;
   count(errors, alerting === 'bad' && !symptom, holding === 'ok');
-  await tell(scope, 'HighErrorRate', errors, summary);
+  await tell({ scope, now, name: 'HighErrorRate', summary }, errors);
 }
 
 function count(tracked: Tracked, over: boolean, under: boolean): void {
@@ -127,9 +143,9 @@ function count(tracked: Tracked, over: boolean, under: boolean): void {
 }
 
 /** Send what has begun, goes on, or has ended; what the gateway does not take is told again at the next reading. */
-async function tell(scope: Scope, name: string, tracked: Tracked, summary: string): Promise<void> {
-  const now = new Date().toISOString();
-  const { firingSince: startsAt = now } = tracked;
+async function tell(of: { scope: Scope; now: number; name: string; summary: string }, tracked: Tracked): Promise<void> {
+  const { scope, now, name, summary } = of;
+  const { firingSince: startsAt = new Date(now).toISOString() } = tracked;
   const send = (status: Alert['status']): Promise<boolean> =>
     sendAlert({
       ...scope,
@@ -147,7 +163,7 @@ async function tell(scope: Scope, name: string, tracked: Tracked, summary: strin
     );
   if (tracked.under >= 3 && tracked.firingSince !== undefined) {
     if (await send('resolved')) tracked.firingSince = tracked.toldAt = undefined;
-  } else if (tracked.over >= 2 && Date.now() - Date.parse(tracked.toldAt ?? NEVER) >= REPEAT_MS) {
+  } else if (tracked.over >= 2 && now - (tracked.toldAt ?? 0) >= REPEAT_MS) {
     if (await send('firing')) [tracked.firingSince, tracked.toldAt] = [startsAt, now];
   }
 }

@@ -1,59 +1,60 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Finding, Proposal, Settings, Status, TimelineEntry } from '../contracts/index.ts';
-import { readPages } from '../pages.ts';
+import type { Settings } from '../contracts/index.ts';
 import { endProcess, runCommand, startProcess, writeWhole } from '../processes.ts';
 import { incidentId } from '../runbook/index.ts';
 import type { deployRelease, Watched } from '../../workflows/index.ts';
-import { connect, statusOf, uiLink, usageError, type Context } from './context.ts';
-import { decide, shortDigest } from './decide.ts';
+import { connect, usageError, type Context } from './context.ts';
+import { FAULTS } from './gameday/faults.ts';
+import { follow, report, type GameDayReport } from './gameday/follow.ts';
 import { ROOT } from './platform.ts';
 
 const POLL_MS = 400;
 const ALERT_WITHIN_MS = 120_000;
 
-/** A game day drives real parts: which releases are shipped, and what is to come of it. */
-export const SCENARIOS = {
-  'high-error-rate': { service: 'shop', environment: 'production', good: 'v1', bad: 'v2', rate: 30 },
-} as const;
-export type Scenario = keyof typeof SCENARIOS;
+const SHOP = { service: 'shop', environment: 'production', good: 'v1', bad: 'v2', rate: 30 } as const;
 
-export interface GameDayReport {
+/** Which faults a scenario has; without one it is the bad release. */
+const SCENARIOS: Record<string, string[]> = {
+  'high-error-rate': [],
+  'database-connection-issues': Object.keys(FAULTS),
+};
+
+/** What strikes: the fault of this name, or the bad release; and the outcome that the runbook promises then. */
+export interface GameDay {
   scenario: string;
-  incident: { workflowId: string; runId: string };
-  timeline: Pick<TimelineEntry, 'at' | 'what'>[];
-  findings: Finding[];
-  proposal: Proposal | undefined;
-  decision: { by: string[]; via: string } | undefined;
-  outcome: string | undefined;
-  releases: { before: string; after: string | undefined };
-  timings: Record<
-    'alertToIncidentMs' | 'incidentToProposalMs' | 'approvalToRolledBackMs' | 'rolledBackToVerifiedMs',
-    number | undefined
-  >;
+  fault?: string | undefined;
+  expects: 'mitigated' | 'handed-over';
+  approveAs?: string | undefined;
 }
 
-/** @throws a usage error (exit code 2) when the scenario or the person is unknown; nothing has been started then. */
-export function checkGameDay(scenario: string, approveAs: string | undefined, settings: Settings): Scenario {
-  if (!(scenario in SCENARIOS))
+/** @throws a usage error (exit code 2) when scenario, fault or person is unknown; nothing has been started then. */
+export function checkGameDay(
+  scenario: string,
+  { approveAs, fault: asked }: { approveAs?: string; fault?: string },
+  settings: Settings,
+): GameDay {
+  const faults = SCENARIOS[scenario];
+  if (faults === undefined)
     throw usageError(`there is no scenario "${scenario}"; there are: ${Object.keys(SCENARIOS).join(', ')}`);
+  const fault = asked ?? faults[0];
+  if (fault !== undefined && !faults.includes(fault))
+    throw usageError(`${scenario} has no fault "${fault}"; it has: ${faults.join(', ') || 'none'}`);
   const names = settings.people.filter(({ roles }) => roles.includes('approver')).map(({ name }) => name);
   if (approveAs !== undefined && !names.includes(approveAs))
     throw usageError(`"${approveAs}" is nobody who may approve; the configuration has: ${names.join(', ')}`);
-  return scenario as Scenario;
+  return { scenario, fault, approveAs, expects: FAULTS[fault ?? '']?.outcome ?? 'mitigated' };
 }
 
-/** Ship a good and then a bad release under real traffic, and follow the incident to its end. The platform must be up. */
-export async function runGameDay(
-  scenario: Scenario,
-  of: { approveAs?: string | undefined; say: (line: string) => void },
-): Promise<GameDayReport> {
-  const { say } = of;
-  const { service, environment, good, bad, rate } = SCENARIOS[scenario];
+/** Ship a good release under real traffic, let go wrong what is to, and follow the incident to its end. The platform must be up. */
+export async function runGameDay(gameDay: GameDay, say: (line: string) => void): Promise<GameDayReport> {
+  const { scenario, fault, approveAs } = gameDay;
+  const { service, environment, good, bad, rate } = SHOP;
   const context = await connect();
   const { config, settings } = context;
   const traffic = `traffic-${process.pid}`;
+  let heal = async (): Promise<void> => undefined;
   try {
     await prepareShop(context);
     await endEarlier(context, incidentId(service, scenario), say);
@@ -69,11 +70,17 @@ export async function runGameDay(
     say(`Visitors arrive: ${rate} requests per second at ${url}`);
     await calm(context, service, say);
     const since = Date.now(); // the alert may be quicker than the deployment, which drains the old release last
-    await deploy(context, { service, environment, ref: bad, say });
-    say(`${bad} is out, with a bug in its checkout. Waiting for the alert…`);
-    const status = await follow(context, { workflowId: incidentId(service, scenario), since, ...of });
-    return report(scenario, bad, status);
+    if (fault === undefined) {
+      await deploy(context, { service, environment, ref: bad, say });
+      say(`${bad} is out, with a bug in its checkout. Waiting for the alert…`);
+    } else {
+      heal = (await FAULTS[fault]?.strike(context)) ?? heal;
+      say(`${FAULTS[fault]?.what} Waiting for the alert…`);
+    }
+    const status = await follow(context, { workflowId: incidentId(service, scenario), since, approveAs, say });
+    return report(scenario, fault === undefined ? bad : good, status);
   } finally {
+    await heal();
     await endProcess(config.HOLDFAST_STATE_DIR, traffic);
     await context.close();
   }
@@ -136,101 +143,4 @@ async function deploy(
     args: [{ service, environment, ref }],
   });
   say(`Released ${ref} in ${((Date.now() - from) / 1000).toFixed(1)} s: ${summary}`);
-}
-
-async function follow(
-  context: Context,
-  of: { workflowId: string; since: number; approveAs?: string | undefined; say: (line: string) => void },
-): Promise<Status> {
-  const { workflowId, since, say } = of;
-  const runId = await opened(context, workflowId, since);
-  say(`The incident is open: ${uiLink(context.config, { workflowId, runId })}`);
-  let shown = 0;
-  let asked: string | undefined;
-  for (;;) {
-    const status = await statusOf(context, workflowId, runId).catch(() => undefined);
-    if (status === undefined) {
-      await sleep(POLL_MS); // no worker answers at this moment
-      continue;
-    }
-    for (const { at, what, who } of status.timeline.slice(shown))
-      say(`  ${at.slice(11, 19)}  ${what}${who === undefined ? '' : `  (${who})`}`);
-    shown = status.timeline.length;
-    if (status.outcome !== undefined) return status;
-    if (
-      status.phase === 'waiting' &&
-      status.proposal !== undefined &&
-      status.proposal.digest !== asked &&
-      status.waitingFor.length > 0
-    ) {
-      asked = status.proposal.digest;
-      if (of.approveAs !== undefined)
-        await decide(context, { id: workflowId, person: of.approveAs, verdict: 'approved', proposal: asked });
-      else if (!(await showHowToApprove(context, status, say))) asked = undefined; // the page is still on its way
-    }
-    await sleep(POLL_MS);
-  }
-}
-
-/** The run that opened since the bad release began to ship. */
-async function opened({ client }: Context, workflowId: string, since: number): Promise<string> {
-  const deadline = Date.now() + ALERT_WITHIN_MS;
-  while (Date.now() < deadline) {
-    const found = await client.workflow
-      .getHandle(workflowId)
-      .describe()
-      .catch(() => undefined);
-    if (found !== undefined && found.startTime.getTime() >= since) return found.runId;
-    await sleep(POLL_MS);
-  }
-  throw new Error(
-    `no incident opened within ${ALERT_WITHIN_MS / 1000} s: look at the logs of gateway and worker in the state folder`,
-  );
-}
-
-async function showHowToApprove({ config }: Context, status: Status, say: (line: string) => void): Promise<boolean> {
-  const page = readPages(config.HOLDFAST_STATE_DIR).find(
-    (one) => one.digest === status.proposal?.digest && one.code !== null,
-  );
-  if (page === undefined) return false;
-  for (const line of [
-    '',
-    `It asks you: ${status.proposal?.summary}?`,
-    `  In the Temporal UI:  ${uiLink(config, status)}`,
-    '    More Actions, Send a Signal, name approve (or reject), and as input:',
-    `    {"by":"${page.person}","code":"${page.code}"}`,
-    `  Or in another terminal:  npm run -s holdfast -- approve ${status.workflowId} --as ${page.person} --proposal ${shortDigest(page.digest ?? '')}`,
-    `  If nobody answers until ${status.waitingUntil}, the next level of the ladder is asked.`,
-    '',
-  ])
-    say(line);
-  return true;
-}
-
-function report(scenario: Scenario, before: string, status: Status): GameDayReport {
-  const { workflowId, runId, timeline, findings, proposal, decision, outcome } = status;
-  const at = (kind: string): number | undefined => {
-    const entry = timeline.find((one) => one.kind === kind);
-    return entry === undefined ? undefined : Date.parse(entry.at);
-  };
-  const between = (from: number | undefined, to: number | undefined): number | undefined =>
-    from === undefined || to === undefined ? undefined : to - from;
-  const since = status.alerts.since === undefined ? undefined : Date.parse(status.alerts.since);
-  const action = proposal?.action;
-  return {
-    scenario,
-    incident: { workflowId, runId },
-    timeline: timeline.map((entry) => ({ at: entry.at, what: entry.what })),
-    findings,
-    proposal,
-    decision: decision === undefined ? undefined : { by: decision.by, via: decision.via },
-    outcome,
-    releases: { before, after: outcome === 'mitigated' && action?.kind === 'roll-back' ? action.to : before },
-    timings: {
-      alertToIncidentMs: between(since, at('opened')),
-      incidentToProposalMs: between(at('opened'), at('proposed')),
-      approvalToRolledBackMs: between(at('approved'), at('acted')),
-      rolledBackToVerifiedMs: between(at('acted'), at('verified')),
-    },
-  };
 }

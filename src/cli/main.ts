@@ -36,21 +36,22 @@ program
   });
 program
   .command('gameday <scenario>')
-  .description('ship a bad release under real traffic and follow the incident')
+  .description('let something real go wrong under real traffic and follow the incident')
   .option('--approve-as <person>', 'decide as this person, unattended')
+  .option('--fault <name>', 'what goes wrong, where the scenario has several')
   .option('--json', 'one JSON object on standard output, progress on standard error')
-  .action(async (name: string, options: { approveAs?: string; json?: boolean }) => {
+  .action(async (name: string, options: { approveAs?: string; fault?: string; json?: boolean }) => {
     const say = options.json === true ? (line: string) => console.error(line) : (line: string) => console.log(line);
-    const scenario = checkGameDay(name, options.approveAs, await loadSettings(loadConfig()));
+    const gameDay = checkGameDay(name, options, await loadSettings(loadConfig()));
     const platform = await ensurePlatform(say);
     let report;
     try {
-      report = await runGameDay(scenario, { approveAs: options.approveAs, say });
+      report = await runGameDay(gameDay, say);
     } finally {
       await platform.end();
     }
     out(options.json, report, `Outcome: ${report.outcome}`);
-    process.exitCode = report.outcome === 'mitigated' ? 0 : 1;
+    process.exitCode = report.outcome === gameDay.expects ? 0 : 1;
   });
 program
   .command('incidents')

@@ -16,7 +16,7 @@ export async function start(): Promise<void> {
   for (const [name, link] of Object.entries(platform.links)) console.log(`  ${name.padEnd(12)} ${link}`);
   console.log('\nGame day: high error rate.');
   try {
-    const { outcome, timings } = await runGameDay('high-error-rate', { say: console.log });
+    const { outcome, timings } = await runGameDay({ scenario: 'high-error-rate', expects: 'mitigated' }, console.log);
     console.log(
       `\nThe incident closed as ${outcome}. From approval to rolled back: ${timings.approvalToRolledBackMs ?? '-'} ms. The record is in Supabase.`,
     );

@@ -87,13 +87,14 @@ function createRun(kit: {
     } catch (error) {
       if (isCancellation(error)) throw error;
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-      return { verdict: 'unknown', summary: `could not be read: ${cause}` };
+      return { verdict: 'unknown', summary: `could not be read: ${cause.replace(/^ApplicationFailure: /, '')}` };
     }
   };
   return {
     incident: story.status.incident,
     policy,
     async check(name, doRead, judge) {
+      const at = new Date().toISOString(); // of asking: when parallel answers came, a replay does not know
       const checked = await read(doRead, judge);
       story.set({
         findings: [
@@ -101,7 +102,7 @@ function createRun(kit: {
           { check: name, verdict: checked.verdict, summary: checked.summary.slice(0, 2000) },
         ],
       });
-      story.tell('checked', `${name}: ${checked.verdict}: ${checked.summary}`);
+      story.tell('checked', `${name}: ${checked.verdict}: ${checked.summary}`, undefined, at);
       return checked;
     },
     mitigate: (steps) => mitigate(kit, steps),

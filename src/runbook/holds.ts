@@ -25,14 +25,15 @@ export async function holds(of: {
   let last: Verdict = 'unknown';
   for (;;) {
     await checkpoint(of.board);
+    const now = Date.now(); // before the reading: a replay sees another time after it
     const { verdict, summary } = await of.read();
     if (verdict !== last) of.story.tell('measured', summary);
     last = verdict;
     blind = verdict === 'unknown' ? blind + 1 : 0;
-    goodSince = verdict === 'ok' ? (goodSince ?? Date.now()) : undefined;
-    if (goodSince !== undefined && Date.now() - goodSince >= msToNumber(lasting)) return 'ok';
+    goodSince = verdict === 'ok' ? (goodSince ?? now) : undefined;
+    if (goodSince !== undefined && now - goodSince >= msToNumber(lasting)) return 'ok';
     if (blind >= BLIND_AFTER) return 'unknown';
-    if (Date.now() >= deadline && goodSince === undefined) return last;
+    if (now >= deadline && goodSince === undefined) return last;
     await sleep(every);
   }
 }

@@ -9,6 +9,8 @@ export const SATURATED = 0.8;
 export const CORRELATED = 0.9;
 /** Share of the connections open to applications above which there is no head-room. */
 const CONNECTIONS_USED = 0.9;
+/** How long a client may wait for a connection of the pool: a fifth of the usual objective of 500 ms. */
+const POOL_WAIT_MS = 100;
 /** A release younger than this is in its bake window and the first suspect. */
 const BAKE_MS = 60 * 60 * 1000;
 
@@ -111,7 +113,9 @@ export const judgeFlags = (flags: readings.FlagState[]): Judgement => [
 
 export const judgeConnections = ({ max, reserved, used, groups }: readings.ConnectionUse): Judgement => {
   const open = max - reserved;
-  const most = groups.slice(0, 3).map((group) => `${group.count} × ${group.user} ${group.application} ${group.state}`);
+  const most = groups
+    .slice(0, 3)
+    .map(({ count, ...group }) => [count, '×', group.user, group.application, group.state].filter(Boolean).join(' '));
   return [used / open > CONNECTIONS_USED ? 'bad' : 'ok', `${used} of ${open} connections: ${most.join('; ')}`];
 };
 
@@ -123,8 +127,12 @@ export const judgeInTheWay = (sessions: readings.SessionInTheWay[]): Judgement =
   return ['bad', `${sessions.length} sessions are in the way: ${shown.join('; ')}`];
 };
 
+/** A busy pool makes clients wait for a moment; only a wait that users feel counts. */
+export const waitsLong = ({ clientsWaiting, maxWaitMs }: readings.PoolUse): boolean =>
+  clientsWaiting > 0 && maxWaitMs > POOL_WAIT_MS;
+
 export const judgePool = ({ pool, size, ...now }: readings.PoolUse): Judgement => [
-  now.clientsWaiting > 0 ? 'bad' : 'ok',
+  waitsLong({ pool, size, ...now }) ? 'bad' : 'ok',
   `${pool}: ${now.clientsWaiting} clients wait (the longest ${ms(now.maxWaitMs)}), ${now.serversActive} of ${size} connections in use`,
 ];
 

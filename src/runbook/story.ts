@@ -13,8 +13,8 @@ const WAITING_FOR = defineSearchAttributeKey('HoldfastWaitingFor', SearchAttribu
 
 export interface Story {
   readonly status: Readonly<Status>;
-  /** Add a line to the timeline. */
-  tell(kind: string, what: string, who?: string): void;
+  /** Add a line to the timeline, of this moment or of another. */
+  tell(kind: string, what: string, who?: string, at?: string): void;
   /** Change what is shown; a new phase goes into the search attributes and asks for a record. */
   set(change: Partial<Status>): void;
   count(batch: AlertBatch): void;
@@ -54,9 +54,9 @@ export function createStory(of: { runbook: string; title: string; incident: Inci
   };
   const story: Story = {
     status,
-    tell(kind, what, who) {
+    tell(kind, what, who, at = new Date().toISOString()) {
       status.timeline.push({
-        at: new Date().toISOString(),
+        at,
         kind,
         what: what.slice(0, 600),
         ...(who === undefined ? {} : { who }),

@@ -3,8 +3,9 @@ import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
-import type { GameDayReport } from '../../src/cli/gameday.ts';
+import type { GameDayReport } from '../../src/cli/gameday/follow.ts';
 import type { Status } from '../../src/contracts/index.ts';
+import { pgbouncerBinary } from '../../src/embedded/pgbouncer.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { readPages } from '../../src/pages.ts';
 import { endProcess, findProcess, runCommand, startProcess } from '../../src/processes.ts';
@@ -197,6 +198,22 @@ it('survives kill -9 of the worker while it waits and again inside the rollback:
   const served = await fetch(`http://127.0.0.1:${env['SHOP_PORT']}/healthz`);
   expect(await served.json()).toMatchObject({ version: 'v1' });
 }, 240_000);
+
+const withPool = pgbouncerBinary() === undefined ? it.skip : it;
+withPool.each([
+  ['idle-in-transaction', 'mitigated', 'end-sessions'],
+  ['slow-query', 'mitigated', 'create-index'],
+  ['refused', 'handed-over', undefined],
+])(
+  'plays the database game day %s to its end: %s',
+  async (fault, outcome, action) => {
+    const args = ['database-connection-issues', '--fault', fault, '--approve-as', 'responder', '--json'];
+    const report = JSON.parse((await cli('gameday', ...args)).stdout) as GameDayReport;
+    expect(report.outcome).toBe(outcome);
+    expect(report.proposal?.action.kind).toBe(action);
+  },
+  240_000,
+);
 
 it('goes on while error tracker, Supabase, metrics and traffic hang, says what it could not see, and the record catches up', async () => {
   const before = await lastRun();

@@ -1,3 +1,5 @@
+import type { Status } from '../../src/contracts/index.ts';
+import type { Ports } from '../../src/contracts/ports.ts';
 import { failure } from '../../src/errors.ts';
 import { incident, policyOf, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
 
@@ -33,6 +35,28 @@ describe('alerts and the record', () => {
     expect(anew.alerts).toMatchObject({ distinct: 1, deliveries: 1, resolved: false });
     await run.handle.signal('stop', { by: 'test' });
     expect(await run.result()).toMatchObject({ outcome: 'stopped' });
+  });
+
+  it('shows the same timeline, to the millisecond, and asks for the same proposal, when it is replayed', async () => {
+    const asked: (string | undefined)[] = [];
+    const told: Status[] = [];
+    const overrides: Partial<Ports> = {
+      affectedUsers: async () => {
+        const end = performance.now() + 60;
+        while (performance.now() < end); // readings take their time, each its own
+        return { count: 3, sampled: false };
+      },
+      page: async ({ asks }) => void asked.push(asks?.digest),
+      record: async (status) => void told.push(status),
+    };
+    const run = await time.start('highErrorRate', incident(), overrides, { forgetful: true });
+    const replayed = await run.until(({ phase, waitingFor }) => phase === 'waiting' && waitingFor.length > 0);
+    expect(asked).toEqual([replayed.proposal?.digest]);
+    const first = told.at(-1)?.timeline ?? [];
+    expect(first.length).toBeGreaterThan(10);
+    expect(replayed.timeline.slice(0, first.length)).toEqual(first);
+    await run.handle.signal('stop', { by: 'test' });
+    await run.result();
   });
 
   it('never waits for the record: mitigates while it is away, and leaves the last word to be written later', async () => {

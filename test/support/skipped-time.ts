@@ -63,7 +63,8 @@ export interface SkippedRun extends Simulator {
 
 export interface SkippedTime {
   env: TestWorkflowEnvironment;
-  start(type: string, input: object, overrides?: Partial<Ports>): Promise<SkippedRun>;
+  /** `forgetful`: the worker keeps nothing in memory, so that each of its tasks replays the whole history. */
+  start(type: string, input: object, overrides?: Partial<Ports>, of?: { forgetful: boolean }): Promise<SkippedRun>;
   close(): Promise<void>;
 }
 
@@ -111,7 +112,7 @@ export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> 
   let number = 0;
   return {
     env,
-    async start(type, input, overrides = {}) {
+    async start(type, input, overrides = {}, { forgetful } = { forgetful: false }) {
       number += 1;
       const simulator = createSimulator({ policy: async () => policyOf(), ...overrides });
       const taskQueue = `test-${number}`;
@@ -120,6 +121,7 @@ export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> 
         taskQueue,
         workflowBundle: bundle,
         activities: simulator.ports,
+        ...(forgetful ? { maxCachedWorkflows: 0 } : {}),
         sinks: { failures: { workflowFailed: { fn: () => undefined } } },
       });
       const running = worker.run();

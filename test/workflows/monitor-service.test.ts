@@ -29,7 +29,7 @@ async function startMonitor(sendAlert?: (alert: Alert) => void) {
       pool: 'app',
       clientsActive: 20,
       clientsWaiting: database.waiting,
-      maxWaitMs: 0,
+      maxWaitMs: 900,
       serversActive: 20,
       serversIdle: 0,
       size: 20,
