@@ -7,6 +7,12 @@ const ANSWER_MS = 30_000;
 /** An error of the user's, with its exit code: 2 wrong arguments, 4 not found, 5 not allowed. */
 export const usageError = (message: string, exitCode = 2): Error => Object.assign(new Error(message), { exitCode });
 
+/** @throws usage error when nobody of this name is configured: a typo must not look like a person. */
+export function assertPerson({ people }: Settings, name: string): void {
+  if (!people.some((person) => person.name === name))
+    throw usageError(`"${name}" is nobody; the configuration has: ${people.map((person) => person.name).join(', ')}`);
+}
+
 export interface Context {
   config: Config;
   settings: Settings;

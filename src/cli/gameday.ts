@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { Settings } from '../contracts/index.ts';
 import { endProcess, runCommand, startProcess, writeWhole } from '../processes.ts';
 import { incidentId } from '../runbook/index.ts';
@@ -137,10 +138,15 @@ async function deploy(
   const { service, environment, ref, say } = of;
   const from = Date.now();
   say(`Releasing ${service} ${ref}…`);
-  const { summary } = await client.workflow.execute<typeof deployRelease>('deployRelease', {
-    workflowId: `deployment.${service}.${environment}`,
-    taskQueue: config.HOLDFAST_TASK_QUEUE,
-    args: [{ service, environment, ref }],
-  });
+  const { summary } = await client.workflow
+    .execute<typeof deployRelease>('deployRelease', {
+      workflowId: `deployment.${service}.${environment}`,
+      taskQueue: config.HOLDFAST_TASK_QUEUE,
+      args: [{ service, environment, ref }],
+    })
+    .catch((error: unknown) => {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      throw usageError(`a deployment of ${service} runs already, perhaps of another game day: wait for its end`, 1);
+    });
   say(`Released ${ref} in ${((Date.now() - from) / 1000).toFixed(1)} s: ${summary}`);
 }

@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Command } from 'commander';
 import { loadConfig, loadSettings } from '../config.ts';
 import { readPages } from '../pages.ts';
-import { connect, statusOf, uiLink, type Context } from './context.ts';
+import { assertPerson, connect, statusOf, uiLink, usageError, type Context } from './context.ts';
 import { decide, shortDigest } from './decide.ts';
 import { checkGameDay, runGameDay } from './gameday.ts';
 import { ensurePlatform } from './platform.ts';
@@ -60,10 +60,18 @@ program
   .action(
     withContext(async ({ client }, { json }: { json?: boolean }) => {
       const found = [];
-      for await (const { workflowId, runId, status, startTime } of client.workflow.list({
+      for await (const { workflowId, runId, status, startTime, typedSearchAttributes } of client.workflow.list({
         query: "WorkflowId STARTS_WITH 'incident.'",
       })) {
-        found.push({ workflowId, runId, status: status.name, startedAt: startTime.toISOString() });
+        const shown = Object.fromEntries(typedSearchAttributes.getAll().map(({ key, value }) => [key.name, value]));
+        found.push({
+          workflowId,
+          runId,
+          status: status.name,
+          startedAt: startTime.toISOString(),
+          phase: shown['HoldfastPhase'],
+          waitingFor: shown['HoldfastWaitingFor'],
+        });
         if (found.length >= 50) break;
       }
       out(
@@ -71,14 +79,19 @@ program
         found,
         found.length === 0
           ? 'no incidents'
-          : found.map((one) => `${one.startedAt}  ${one.status.padEnd(10)} ${one.workflowId}`).join('\n'),
+          : found
+              .map(({ startedAt, phase, waitingFor, workflowId, runId }) => {
+                const waits = Array.isArray(waitingFor) ? ` for ${waitingFor.join(', ')}` : '';
+                return `${startedAt.slice(0, 19)}Z  ${`${String(phase)}${waits}`.padEnd(24)}  ${workflowId}  ${runId}`;
+              })
+              .join('\n'),
       );
     }),
   );
 program
   .command('incident <id>')
   .description('what it is doing, what comes next, the whole timeline')
-  .option('--run <runId>')
+  .option('--run <runId>', 'an earlier run of the same incident, as `incidents` shows it')
   .option('--json')
   .action(
     withContext(async (context, id: string, { run, json }: { run?: string; json?: boolean }) => {
@@ -90,9 +103,13 @@ program
         json,
         status,
         [
-          `${status.title}: ${status.doing}`,
-          `Next: ${status.next}`,
-          `To stop it: ${status.howToStop}`,
+          `${status.title}: ${status.paused ? 'PAUSED. ' : ''}${status.doing}`,
+          ...(status.outcome === undefined
+            ? [
+                status.paused ? `Next: nothing until it is resumed: resume ${id} --as <you>` : `Next: ${status.next}`,
+                `To stop it: pause, stop or take-over ${id} --as <you>`,
+              ]
+            : [`Outcome: ${status.outcome}: ${status.note}`]),
           uiLink(context.config, status),
           '',
           ...lines,
@@ -131,7 +148,9 @@ for (const [command, signal, description] of [
     .description(description)
     .requiredOption('--as <person>')
     .action(
-      withContext(async ({ client }, id: string, text: string | undefined, options: { as: string }) => {
+      withContext(async ({ client, settings }, id: string, text: string | undefined, options: { as: string }) => {
+        assertPerson(settings, options.as);
+        if (command === 'note' && !text?.trim()) throw usageError('say what to note: note <id> "<text>"');
         await client.workflow.getHandle(id).signal(signal, { by: options.as, ...(text === undefined ? {} : { text }) });
         console.log(`${signal}: sent to ${id}`);
       }),
@@ -142,8 +161,13 @@ program
   .requiredOption('--as <person>')
   .option('--reason <text>', 'why', '')
   .action(
-    withContext(async ({ client, config }, state: string, service: string, options: { as: string; reason: string }) => {
-      if (state !== 'on' && state !== 'off') program.error('say on or off', { exitCode: 2 });
+    withContext(async (context, state: string, service: string, options: { as: string; reason: string }) => {
+      const { client, config, settings } = context;
+      if (state !== 'on' && state !== 'off') throw usageError('say on or off');
+      assertPerson(settings, options.as);
+      const names = settings.services.map(({ name }) => name);
+      if (!names.includes(service))
+        throw usageError(`there is no service "${service}"; there are: ${names.join(', ')}`);
       const { setKillSwitch } = await import('./control.ts');
       await setKillSwitch(client, config.HOLDFAST_TASK_QUEUE, service, {
         on: state === 'on',
@@ -158,16 +182,19 @@ program
   .description('pages that were delivered to the console inbox of this machine')
   .requiredOption('--as <person>')
   .option('--json')
-  .action((options: { as: string; json?: boolean }) => {
-    const pages = readPages(loadConfig().HOLDFAST_STATE_DIR, { person: options.as });
+  .action(async (options: { as: string; json?: boolean }) => {
+    const config = loadConfig();
+    assertPerson(await loadSettings(config), options.as);
+    const pages = readPages(config.HOLDFAST_STATE_DIR, { person: options.as });
     out(
       options.json,
       pages,
-      pages
-        .map(({ at, subject, code, digest, workflowId }) =>
-          [at, subject, ...(digest === null ? [] : [code, shortDigest(digest)]), workflowId].join('  '),
-        )
-        .join('\n'),
+      [
+        'when  what  code  proposal  incident',
+        ...pages.map(({ at, subject, code, digest, workflowId }) =>
+          [at, subject, ...(digest === null ? ['-', '-'] : [code, shortDigest(digest)]), workflowId].join('  '),
+        ),
+      ].join('\n'),
     );
   });
 
@@ -177,9 +204,14 @@ try {
   const code =
     error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number' ? error.exitCode : undefined;
   const helped = error instanceof Error && 'code' in error && String(error.code).startsWith('commander.');
-  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
-  if (!helped) console.error(error instanceof Error ? `${error.message}${cause}` : String(error));
   const notFound = error instanceof Error && error.name === 'WorkflowNotFoundError';
-  const refused = error instanceof Error && error.cause instanceof ApplicationFailure;
+  const { cause } = error instanceof Error ? error : {};
+  const refused = cause instanceof ApplicationFailure;
+  const said =
+    error instanceof Error
+      ? [error.message, ...(cause instanceof Error ? [cause.message] : [])].join(': ')
+      : String(error);
+  if (notFound) console.error('there is no such incident; `incidents` lists them');
+  else if (!helped) console.error(refused ? `refused: ${cause.message}` : said);
   process.exitCode = helped && code === 1 ? 2 : (code ?? (notFound ? 4 : refused ? 5 : 1));
 }

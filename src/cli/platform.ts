@@ -9,6 +9,8 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const Running = z.object({ pid: z.number(), identity: z.string(), links: z.record(z.string(), z.string()) });
 
 export interface Platform {
+  /** Whether it ran before. */
+  joined: boolean;
   links: Record<string, string>;
   /** Stop it, if this process started it. */
   end(): Promise<void>;
@@ -32,7 +34,7 @@ export async function ensurePlatform(say: (line: string) => void): Promise<Platf
   const there = await running();
   if (there !== undefined) {
     say('The platform runs already; using it.');
-    return { links: there, end: async () => undefined, ended: new Promise(() => undefined) };
+    return { joined: true, links: there, end: async () => undefined, ended: Promise.resolve() };
   }
   let ready: () => void = () => undefined;
   const isReady = new Promise<void>((resolve) => (ready = resolve));
@@ -47,5 +49,5 @@ export async function ensurePlatform(say: (line: string) => void): Promise<Platf
   const links = await running();
   if (typeof code === 'number' || links === undefined)
     throw new Error('the platform did not start; the lines above say why');
-  return { links, end: async () => void (await child.end()), ended: child.ended.then(() => undefined) };
+  return { joined: false, links, end: async () => void (await child.end()), ended: child.ended.then(() => undefined) };
 }

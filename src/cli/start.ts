@@ -4,16 +4,23 @@ import { ensurePlatform } from './platform.ts';
 /** `npm start`: the platform, its links, the game day; then up until Ctrl-C. */
 export async function start(): Promise<void> {
   const platform = await ensurePlatform(console.log);
+  const showLinks = (): void => {
+    console.log('');
+    for (const [name, link] of Object.entries(platform.links)) console.log(`  ${name.padEnd(12)} ${link}`);
+  };
+  if (platform.joined) {
+    showLinks();
+    console.log('\nPlay a game day on it with: npm run -s holdfast -- gameday high-error-rate');
+    return;
+  }
   let stopping = false;
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
-    console.log('\nStopping what was started…');
     void platform.end().then(() => process.exit(0));
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
-  console.log('');
-  for (const [name, link] of Object.entries(platform.links)) console.log(`  ${name.padEnd(12)} ${link}`);
+  showLinks();
   console.log('\nGame day: high error rate.');
   try {
     const { outcome, timings } = await runGameDay({ scenario: 'high-error-rate', expects: 'mitigated' }, console.log);

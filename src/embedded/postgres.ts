@@ -160,6 +160,7 @@ async function serve(stateDir: string, port: number, place: Place, url: string):
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     shared_preload_libraries: 'pg_stat_statements',
+    reserved_connections: '3', // for the role that mends it; see supabase/roles.sql
     lc_messages: 'C',
   };
   for (let attempt = 1; ; attempt++) {

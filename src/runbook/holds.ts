@@ -27,7 +27,7 @@ export async function holds(of: {
     await checkpoint(of.board);
     const now = Date.now(); // before the reading: a replay sees another time after it
     const { verdict, summary } = await of.read();
-    if (verdict !== last) of.story.tell('measured', summary);
+    if (verdict !== last) of.story.tell('measured', `Measured (${verdict}): ${summary}`);
     last = verdict;
     blind = verdict === 'unknown' ? blind + 1 : 0;
     goodSince = verdict === 'ok' ? (goodSince ?? now) : undefined;

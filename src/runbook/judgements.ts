@@ -35,7 +35,10 @@ export const judgePatterns = (patterns: readings.ErrorPattern[]): Judgement => {
   const top = patterns
     .slice(0, 3)
     .map((pattern) => `${pattern.count} × ${pattern.title}${pattern.newInRelease ? ' (new in this release)' : ''}`);
-  return ['bad', `${patterns.length} patterns, ${fresh} new in the running release: ${top.join('; ')}`];
+  return [
+    'bad',
+    `${patterns.length} ${patterns.length === 1 ? 'pattern' : 'patterns'}, ${fresh} new in the running release: ${top.join('; ')}`,
+  ];
 };
 
 export const judgeUsers = ({ count, sampled }: readings.AffectedUsers): Judgement => [
@@ -43,10 +46,12 @@ export const judgeUsers = ({ count, sampled }: readings.AffectedUsers): Judgemen
   `${sampled ? 'at least ' : ''}${count} users met an error`,
 ];
 
+const withoutFolders = (frame: string): string => frame.replaceAll(/(\/[^\s/():]+)+\/(?=[^\s/():]+)/g, '');
+
 export const judgeTrace = ({ pattern, frames }: readings.StackTrace): Judgement =>
   frames.length === 0
     ? ['ok', 'no stack trace in the window']
-    : ['bad', `${pattern} at ${frames.slice(0, 3).join(' ← ')}`];
+    : ['bad', `${pattern} at ${frames.slice(0, 3).map(withoutFolders).join(' ← ')}`];
 
 export const judgeCorrelations = ({ events, releases, flags }: readings.ErrorCorrelations): Judgement => {
   if (events === 0) return ['ok', 'no errors to correlate'];

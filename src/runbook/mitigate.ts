@@ -113,7 +113,7 @@ async function actAndVerify(
     doing: `Doing it: ${summary}.`,
     next: 'Verify that it helps; undo it if it does not.',
   });
-  story.tell('acting', summary, (approval as Approval).by.join(', '));
+  story.tell('acting', `Begun: ${summary}`, (approval as Approval).by.join(', '));
   try {
     const effect = await CancellationScope.nonCancellable(() => remedy.act(approval)); // a stop never leaves it half done
     story.tell('acted', effect.summary);

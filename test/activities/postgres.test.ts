@@ -125,6 +125,24 @@ describe('sessions in the way', () => {
     await Promise.all([...first.waits, ...second.waits]);
   });
 
+  it('leaves a replication slot and autovacuum as they are, whatever it ends', async () => {
+    await rig.admin.query(`select pg_create_physical_replication_slot('standby', true)`);
+    const bystanders = async () =>
+      (
+        await rig.admin.query(
+          `select backend_type, count(*)::int as n from pg_stat_activity where backend_type not in ('client backend', 'io worker', 'autovacuum worker', 'parallel worker') group by 1 order by 1`,
+        )
+      ).rows;
+    const before = await bystanders();
+    const { waits, found } = await forgotten(9);
+    await asActivity(async () => activities.endSessions(approvalOf(endAction(await found()))));
+    await Promise.all(waits);
+    expect(await bystanders()).toEqual(before);
+    expect((await rig.admin.query(`select slot_name from pg_replication_slots`)).rows).toEqual([
+      { slot_name: 'standby' },
+    ]);
+  });
+
   it('leaves a superuser, a backup, replication and itself alone, and shows why', async () => {
     await rig.admin.query(`create role walker login replication password 'pw'`);
     const people: [string, string, string][] = [
@@ -201,6 +219,41 @@ describe('the server', () => {
       settings,
     );
     await expect(wrong.connectionUse()).rejects.toMatchObject({ type: 'NotAllowed' });
+  });
+
+  it('is read also when the application has taken every connection it can', async () => {
+    const taken: Client[] = [];
+    const refused = async (): Promise<boolean> =>
+      rig.client(rig.ownerUrl).then(
+        (client) => (taken.push(client), false),
+        () => true,
+      );
+    while (!(await refused()));
+    const { max, reserved, used } = await activities.connectionUse();
+    expect(used).toBeGreaterThan(max - reserved);
+    expect(await activities.sessionsInTheWay(scope)).toEqual(expect.any(Array));
+    await Promise.all(taken.map((client) => client.end()));
+  });
+
+  it('takes no lock that could hold anybody up', async () => {
+    const modes = new Set<string>();
+    let done = false;
+    const watching = (async () => {
+      while (!done) {
+        const { rows } = await rig.admin.query<{ mode: string }>(
+          `select mode from pg_locks l join pg_stat_activity a using (pid) where a.application_name = 'holdfast' and locktype = 'relation'`,
+        );
+        for (const { mode } of rows) modes.add(mode);
+      }
+    })();
+    for (let i = 0; i < 20; i += 1) {
+      await activities.connectionUse();
+      await activities.sessionsInTheWay(scope);
+      await activities.slowStatements(scope);
+    }
+    done = true;
+    await watching;
+    expect([...modes].filter((mode) => mode !== 'AccessShareLock')).toEqual([]);
   });
 
   it('is asked by a role that may do this and nothing else', async () => {

@@ -45,12 +45,13 @@ export async function follow(
     if (
       status.phase === 'waiting' &&
       status.proposal !== undefined &&
-      status.proposal.digest !== asked &&
+      asked !== `${status.proposal.digest} ${status.waitingFor.join()}` &&
       status.waitingFor.length > 0
     ) {
-      asked = status.proposal.digest;
+      const { digest: proposal } = status.proposal;
+      asked = `${proposal} ${status.waitingFor.join()}`;
       if (of.approveAs !== undefined)
-        await decide(context, { id: workflowId, person: of.approveAs, verdict: 'approved', proposal: asked });
+        await decide(context, { id: workflowId, person: of.approveAs, verdict: 'approved', proposal });
       else if (!(await showHowToApprove(context, status, say))) asked = undefined; // the page is still on its way
     }
     await sleep(POLL_MS);
@@ -75,7 +76,7 @@ async function opened({ client }: Context, workflowId: string, since: number): P
 
 async function showHowToApprove({ config }: Context, status: Status, say: (line: string) => void): Promise<boolean> {
   const page = readPages(config.HOLDFAST_STATE_DIR).find(
-    (one) => one.digest === status.proposal?.digest && one.code !== null,
+    (one) => one.digest === status.proposal?.digest && status.waitingFor.includes(one.person) && one.code !== null,
   );
   if (page === undefined) return false;
   for (const line of [
