@@ -23,12 +23,20 @@ const PROGRAMS = [
     brew: 'alertmanager',
     unit: 'prometheus-alertmanager',
   },
+  {
+    names: ['hypopg'],
+    file: '/usr/share/postgresql/15/extension/hypopg.control',
+    debian: 'postgresql-15-hypopg',
+    brew: 'postgresql@15',
+    unit: 'postgresql',
+  },
 ];
 const SUITES = {
   chromium: 'the end-to-end tests in a browser (test/e2e)',
   pgbouncer: 'the tests of the connection pool',
   prometheus: 'the tests against Prometheus',
   'prometheus-alertmanager': 'the tests against Alertmanager',
+  'postgresql-15-hypopg': "the tests of proved indexes, on Debian 12's Postgres 15",
 };
 
 function fail(message) {
@@ -66,7 +74,8 @@ function checkNode() {
 }
 
 const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-const isThere = ({ names }) =>
+const isThere = ({ names, file }) =>
+  (file !== undefined && existsSync(file)) ||
   names.some((name) =>
     folders.some((folder) => {
       try {

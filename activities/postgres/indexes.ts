@@ -97,8 +97,7 @@ async function indexFor(session: Session, query: string, ownerRole: string): Pro
   await session.query('begin read only');
   try {
     await session.query(`set local role ${session.escapeIdentifier(ownerRole)}`);
-    const explained = await prepareExplain(session, query);
-    const before = await explained();
+    const before = await explain(session, query);
     let found: Awaited<ReturnType<typeof candidate>>;
     for (const scan of scansOf(before)) found ??= await candidate(session, scan);
     if (found === undefined) return undefined;
@@ -107,7 +106,7 @@ async function indexFor(session: Session, query: string, ownerRole: string): Pro
     if (hypothetical === undefined) return rows < ROWS_UNPROVEN ? undefined : { ...plan, costNow };
     const plain = plan.statement.replace(/^CREATE INDEX CONCURRENTLY IF NOT EXISTS "(?:[^"]|"")*"/, 'CREATE INDEX');
     await session.query(`select ${hypothetical}.hypopg_create_index($1)`, [plain]);
-    const costWith = Math.round((await explained())['Total Cost']);
+    const costWith = Math.round((await explain(session, query))['Total Cost']);
     return costWith < costNow * CHEAPER ? { ...plan, costNow, costWith } : undefined;
   } finally {
     if (hypothetical !== undefined) await session.query(`select ${hypothetical}.hypopg_reset()`).catch(() => undefined);
@@ -117,19 +116,18 @@ async function indexFor(session: Session, query: string, ownerRole: string): Pro
 }
 
 /** Explain a statement whose values are not known. By the extended protocol it can be one statement only, and it is not executed. */
-async function prepareExplain(session: Session, query: string): Promise<() => Promise<PlanNode>> {
+async function explain(session: Session, query: string): Promise<PlanNode> {
   await session.query('set local plan_cache_mode = force_generic_plan');
   const alone = { text: `prepare holdfast_explained as ${query}`, queryMode: 'extended' };
   await session.query(alone);
   const values = Math.max(0, ...[...query.matchAll(/\$(\d+)/g)].map(([, n]) => Number(n)));
   const nulls = values === 0 ? '' : `(${Array.from({ length: values }, () => 'null').join(', ')})`;
-  return async () => {
-    const [row] = await rowsOf<Record<string, unknown>>(
-      session,
-      `explain (format json, verbose) execute holdfast_explained${nulls}`,
-    );
-    return (Plan.parse(row?.['QUERY PLAN'])[0] as { Plan: PlanNode }).Plan;
-  };
+  const [row] = await rowsOf<Record<string, unknown>>(
+    session,
+    `explain (format json, verbose) execute holdfast_explained${nulls}`,
+  );
+  await session.query('deallocate holdfast_explained'); // it would keep its plan
+  return (Plan.parse(row?.['QUERY PLAN'])[0] as { Plan: PlanNode }).Plan;
 }
 
 const scansOf = (node: PlanNode): PlanNode[] => [

@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { Settings } from '../contracts/index.ts';
 import { endProcess, runCommand, startProcess, writeWhole } from '../processes.ts';
 import { incidentId } from '../runbook/index.ts';
-import type { deployRelease, Watched } from '../../workflows/index.ts';
+import type { Control, deployRelease, Watched } from '../../workflows/index.ts';
 import { connect, usageError, type Context } from './context.ts';
 import { FAULTS } from './gameday/faults.ts';
 import { follow, report, type GameDayReport } from './gameday/follow.ts';
@@ -115,20 +116,31 @@ async function endEarlier({ client }: Context, workflowId: string, say: (line: s
   await handle.result();
 }
 
-/** Wait until the monitor has seen the end of an earlier alert: what fires already is not raised again. */
-async function calm({ client }: Context, service: string, say: (line: string) => void): Promise<void> {
-  const monitor = client.workflow.getHandle(`monitor.${service}`);
-  const deadline = Date.now() + ALERT_WITHIN_MS;
-  for (let told = false; Date.now() < deadline; told = true) {
-    const watched = await monitor.query<Watched[]>('watched');
+/** Wait until no alert fires that would not be raised again, and until the last change of another incident has cooled down. */
+async function calm({ client, settings }: Context, service: string, say: (line: string) => void): Promise<void> {
+  const { environment } = SHOP;
+  const of = settings.services.find(({ name }) => name === service)?.environments[environment];
+  const coolDownMs = msToNumber(of?.coolDown ?? '0 s');
+  const deadline = Date.now() + coolDownMs + ALERT_WITHIN_MS;
+  const waitsFor = async (): Promise<string | undefined> => {
+    const watched = await client.workflow.getHandle(`monitor.${service}`).query<Watched[]>('watched');
     const firing = watched
-      .flatMap(({ alerts }) => Object.values(alerts))
-      .filter(({ firingSince }) => firingSince !== undefined);
-    if (firing.length === 0) return;
-    if (!told) say('Waiting until the monitor has seen that the earlier alert is over…');
+      .flatMap(({ alerts }) => Object.entries(alerts))
+      .find(([, one]) => one.firingSince !== undefined);
+    if (firing !== undefined) return `the end of the earlier alert ${firing[0]}`;
+    const control = client.workflow.getHandle(`control.${service}`).query<Control>('control');
+    const changes = (await control.catch(() => undefined))?.ledgers[environment]?.changes ?? [];
+    const ended = changes.filter(({ kind }) => kind !== 'deploy').map(({ endedAt }) => Date.parse(endedAt ?? '') || 0);
+    return Math.max(0, ...ended) + coolDownMs > Date.now() ? 'the cool-down after the last change' : undefined;
+  };
+  for (let told: string | undefined; Date.now() < deadline;) {
+    const what = await waitsFor();
+    if (what === undefined) return;
+    if (what !== told) say(`Waiting for ${what}…`);
+    told = what;
     await sleep(POLL_MS);
   }
-  throw new Error(`the alert of ${service} was still firing after ${ALERT_WITHIN_MS / 1000} s`);
+  throw new Error(`${service} did not calm down: an alert fires, or a change has just been made`);
 }
 
 async function deploy(
