@@ -18,6 +18,8 @@ async function prepare() {
   const settings = await loadSettings(config);
   const composed = composeActivities(config, settings);
   for (const line of describe(composed)) console.log(line);
+  if (config.env['SUPABASE_URL'] !== undefined && config.env['SUPABASE_URL'] === config.env['RECORD_SUPABASE_URL'])
+    console.log('warning: record and application share one Supabase; while it is down the record is behind');
   return { config, settings, activities: composed.activities, bundle: await workflowBundle(config.HOLDFAST_STATE_DIR) };
 }
 

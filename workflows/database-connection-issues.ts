@@ -66,7 +66,11 @@ export const databaseConnectionIssues = kit.defineRunbook(
         slow?.index !== undefined &&
           kit.remedy({
             summary: `Make the index ${slow.index.name} on ${slow.index.table}`,
-            why: [`${slow.calls} × ${slow.meanMs} ms: ${slow.query}`, proofOf(slow.index), slow.index.statement],
+            why: [
+              `${slow.calls} × ${slow.meanMs} ms: ${slow.query}`,
+              proofOf(slow.index),
+              slow.index.statement.slice(0, 500),
+            ],
             undo: `drop the index ${slow.index.name}`,
             risk: 'medium',
             action: { kind: 'create-index', ...scope, ...planOf(slow.index) },

@@ -52,7 +52,9 @@ export async function home(of: { client: Client; namespace: string; uiUrl: strin
   const open = await openIncidents(of.client).catch(() => undefined);
   const link = ({ workflowId, runId }: OpenIncident) => {
     if (of.uiUrl === undefined) return workflowId;
-    const path = ['namespaces', of.namespace, 'workflows', workflowId, runId].map(encodeURIComponent).join('/');
+    const path = ['namespaces', of.namespace, 'workflows', workflowId, runId, 'user-metadata']
+      .map(encodeURIComponent)
+      .join('/');
     return html`<a href="${of.uiUrl.replace(/\/$/, '')}/${path}">${workflowId}</a>`;
   };
   const row = (one: OpenIncident) => html`

@@ -146,7 +146,7 @@ it('lists the open incidents with their links, as text', async () => {
   await rig.until(async () => (await gateway.get('/')).text.includes(INCIDENT));
   const { text } = await gateway.get('/');
   expect(text).toMatch(
-    /href="http:[^"<]+\/namespaces\/default\/workflows\/incident\.shop\.high-error-rate\/[0-9a-f-]{36}"/,
+    /href="http:[^"<]+\/namespaces\/default\/workflows\/incident\.shop\.high-error-rate\/[0-9a-f-]{36}\/user-metadata"/,
   );
   expect(text).not.toContain('<i>');
   expect(JSON.parse((await gateway.get('/readyz')).text)).toMatchObject({ temporal: 'reachable' });
