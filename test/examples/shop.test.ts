@@ -103,7 +103,7 @@ beforeAll(async () => {
   await setFlag('off');
   await makeRepository(repository);
   ({ url: databaseUrl } = await startPostgres({ stateDir, port: await freePort() }));
-  supabase = await startSupabase({ stateDir, port: await freePort(), databaseUrl });
+  supabase = await startSupabase({ stateDir, name: 'app-supabase', port: await freePort(), databaseUrl });
 }, 180_000);
 
 afterAll(async () => {
