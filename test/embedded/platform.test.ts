@@ -68,9 +68,9 @@ const refused = (only: string) =>
 
 async function rest(method: string, body?: object): Promise<unknown> {
   const env = parseEnv(await readFile(join(stateDir, 'platform.env'), 'utf8'));
-  const response = await fetch(`${env['SUPABASE_URL']}/rest/v1/holdfast_migrations?select=name`, {
+  const response = await fetch(`${env['RECORD_SUPABASE_URL']}/rest/v1/holdfast_migrations?select=name`, {
     method,
-    headers: { apikey: env['SUPABASE_SECRET_KEY'] ?? '', 'content-type': 'application/json' },
+    headers: { apikey: env['RECORD_SUPABASE_SECRET_KEY'] ?? '', 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   return response.status === 201 ? undefined : response.json();
