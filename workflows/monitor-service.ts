@@ -1,9 +1,9 @@
 /**
  * Monitor of one service: in every environment that asks for it, raises `HighErrorRate` when the error ratio is over its alert
  * threshold, and `DatabaseConnectionIssues` when the database does not answer, or clients wait for its pool, or sessions for
- * one another; each in two readings in a row, and resolved after three good ones. While the database is in trouble the errors are its symptom and raise nothing.
- * What goes on firing is told again every 15 minutes: the gateway opens an incident anew where the last one ended and an hour has
- * passed. Continues as new by count.
+ * one another; each in two readings in a row, and resolved after three good ones. While the database is in trouble the errors
+ * are its symptom and raise nothing. What goes on firing is told again every 15 minutes: the gateway opens an incident anew
+ * where the last one ended and an hour has passed. Continues as new by count.
  */
 import {
   allHandlersFinished,
