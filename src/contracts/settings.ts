@@ -117,7 +117,7 @@ export const Settings = z
   });
 export type Settings = z.output<typeof Settings>;
 
-/** What one run needs of the configuration: read once, by an activity, at its start. */
+/** What one run needs of the configuration: read by an activity at its start, and before each proposal. */
 export const Policy = z.object({
   mode: Environment.shape.mode,
   people: z.array(Person),

@@ -1,4 +1,4 @@
-import { condition, proxyActivities, proxyLocalActivities, setHandler, sleep } from '@temporalio/workflow';
+import { condition, proxyActivities, proxyLocalActivities, setHandler } from '@temporalio/workflow';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import {
   CodedDecision,
@@ -43,7 +43,16 @@ export interface Approvals {
  * Decisions of people for one run: the handlers of `approve`, `reject` and `decide`, and the wait for an answer.
  * A proposal is open from its request until it is decided, expires, or a person stops the run.
  */
-export function createApprovals(of: { story: Story; board: Switchboard; policy: () => Policy | undefined }): Approvals {
+export function createApprovals(of: {
+  story: Story;
+  board: Switchboard;
+  policy: () => Policy | undefined;
+  /**
+   * Before each proposal, by an activity that is not a local one: a task of Temporal's ends there, and what is signed has a time
+   * that a replay sees too. After local activities it sees another.
+   */
+  renewPolicy: () => Promise<void>;
+}): Approvals {
   const { story, board } = of;
   const { workflowId, runId, incident } = story.status;
   let open: OpenBallot | undefined;
@@ -159,9 +168,9 @@ export function createApprovals(of: { story: Story; board: Switchboard; policy: 
 
   return {
     async request<A extends Action>(draft: Draft<A>): Promise<Decided<A>> {
+      await of.renewPolicy();
       const policy = of.policy();
       if (policy === undefined) throw failure('NotConfigured', 'the approval policy is not known');
-      await sleep(1); // after local activities a replay sees another time: what is signed must not depend on it
       number += 1;
       const id = `${workflowId}/${runId}#${number}`;
       const expiresAt = new Date(

@@ -27,7 +27,7 @@ const { policy: readPolicy } = proxyLocalActivities<Configuration>({
   scheduleToCloseTimeout: '5 minutes',
   retry: {},
 });
-const { page } = proxyActivities<Notifier>(delivery);
+const { page, policy: readPolicyAnew } = proxyActivities<Notifier & Configuration>(delivery);
 const { record } = proxyActivities<RecordKeeper>(projection);
 
 /**
@@ -43,12 +43,16 @@ export function defineRunbook(meta: RunbookMeta, steps: (run: Run) => Promise<Re
     let policy: Policy | undefined;
     answerMessages(story, board);
     for (const batch of incident.carried ?? []) story.count(batch);
-    const approvals = createApprovals({ story, board, policy: () => policy });
+    const { service, environment } = incident;
+    const renewPolicy = async (): Promise<void> => {
+      policy = await readPolicyAnew({ service, environment }).catch(() => policy); // the one that is known still counts
+    };
+    const approvals = createApprovals({ story, board, policy: () => policy, renewPolicy });
 
     const recorder = keepRecord(story);
     const result = await (async (): Promise<Result> => {
       try {
-        policy = await readPolicy({ service: incident.service, environment: incident.environment });
+        policy = await readPolicy({ service, environment });
         return await steps(createRun({ story, board, policy, approvals }));
       } catch (error) {
         const ordered = interruptionOf(error);
