@@ -36,7 +36,7 @@ export default defineConfig((env) => {
               match: { server: 'shop-production' },
             },
             flags: { file: flags },
-            database: { longSeconds: 5, slowMs: 20, ownerRole: 'holdfast_owner', pool: 'app' },
+            database: { longSeconds: 5, slowMs: 20, ownerRole: 'holdfast_owner', pool: 'app', diskGiB: 20 },
             releases: {
               repository: env['SHOP_REPOSITORY'] ?? '.holdfast/shop.git',
               install: ['npm', 'ci', '--omit=dev', '--prefer-offline'],
@@ -48,6 +48,7 @@ export default defineConfig((env) => {
                 SUPABASE_URL: env['SUPABASE_URL'],
                 SUPABASE_PUBLISHABLE_KEY: env['SUPABASE_PUBLISHABLE_KEY'],
                 SENTRY_DSN: env['SHOP_SENTRY_DSN'],
+                DATABASE_URL: env['SHOP_DATABASE_URL'],
                 FLAGS_FILE: flags,
               }),
             },

@@ -33,6 +33,7 @@ export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typ
       if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
       const { objectives, alertAt, measure, coolDown } = of;
       const { people, ladder, approval } = settings;
+      const { longSeconds, maxEnded, restartBy, project } = of.database;
       return {
         mode: known === undefined ? 'observe' : of.mode,
         people,
@@ -42,7 +43,7 @@ export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typ
         alertAt,
         measure,
         coolDown,
-        maxEnded: of.database.maxEnded,
+        database: { longSeconds, maxEnded, restartBy, hosted: project !== undefined },
         decisionKeys,
       };
     },

@@ -13,4 +13,5 @@ export * as record from './record.ts';
 export * as scrape from './scrape.ts';
 export * as sentry from './sentry.ts';
 export * as serviceControl from './service-control.ts';
+export * as supabaseManagement from './supabase-management.ts';
 export * as supabase from './supabase.ts';

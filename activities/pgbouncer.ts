@@ -3,7 +3,7 @@
  * of the configuration, which are checked, and numbers are numbers.
  */
 import { heartbeat, sleep } from '@temporalio/activity';
-import { Client } from 'pg';
+import { Client, DatabaseError } from 'pg';
 import { z } from 'zod';
 import { approvedAction } from '../src/approved.ts';
 import {
@@ -19,6 +19,7 @@ import type { ConnectionPool } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 import { parsed } from '../src/http.ts';
 import { openJournal } from '../src/journal.ts';
+import { assertWritable, persistSize } from './pgbouncer/ini.ts';
 
 const BOUND_MS = 3000;
 const POLL_MS = 500;
@@ -44,12 +45,15 @@ const Pools = z.array(
   }),
 );
 const Databases = z.array(z.object({ name: z.string(), pool_size: count }));
-const Servers = z.array(z.object({ database: z.string(), close_needed: count }));
+const Servers = z.array(z.object({ database: z.string(), close_needed: count, remote_pid: count }));
 const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);
 
 export function createActivities(variables: z.output<typeof env>, settings: Settings) {
-  const poolOf = ({ service, environment }: Scope): string => {
-    const pool = settings.services.find(({ name }) => name === service)?.environments[environment]?.database.pool;
+  const databaseOf = ({ service, environment }: Scope) =>
+    settings.services.find(({ name }) => name === service)?.environments[environment]?.database;
+  const poolOf = (scope: Scope): string => {
+    const { service, environment } = scope;
+    const pool = databaseOf(scope)?.pool;
     if (pool === undefined)
       throw failure('NotConfigured', `${service}/${environment}: database.pool is not configured`);
     return pool;
@@ -73,7 +77,8 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
       return parsed(schema, (await client.query(command)).rows, `PgBouncer: ${command}`);
     } catch (error) {
       if (error instanceof Error && 'nonRetryable' in error) throw error;
-      throw failure('Refused', `PgBouncer: ${command}: ${error instanceof Error ? error.message : String(error)}`);
+      const said = `PgBouncer: ${command}: ${error instanceof Error ? error.message : String(error)}`;
+      throw failure(error instanceof DatabaseError ? 'Refused' : 'Unavailable', said);
     } finally {
       void client.end().catch(() => undefined);
     }
@@ -83,11 +88,39 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
     if (found === undefined) throw failure('NotFound', `PgBouncer has no database "${pool}"`);
     return found.pool_size;
   };
-  const setSize = async (pool: string, to: number): Promise<void> => {
+  const setSize = async (scope: Scope, pool: string, to: number): Promise<void> => {
+    const file = databaseOf(scope)?.poolFile;
+    if (file !== undefined) await assertWritable(file);
     await ask(`SET default_pool_size = ${to}`, z.unknown());
     const now = await sizeOf(pool);
     if (now !== to)
       throw failure('Refused', `the pool ${pool} has a size of its own (${now}): change it in pgbouncer.ini`);
+    if (file !== undefined) await persistSize(file, to);
+  };
+  /** Backends of the pool that are not about to be closed. */
+  const serversOf = async (pool: string): Promise<number[]> =>
+    (await ask('SHOW SERVERS', Servers))
+      .filter(({ database, close_needed: closing }) => database === pool && closing === 0)
+      .map(({ remote_pid: pid }) => pid);
+
+  /** Have every client wait until the connections in use come free and are replaced; whatever happens, let them go on. */
+  const pauseAndResume = async (pool: string): Promise<void> => {
+    try {
+      await ask(`PAUSE ${pool}`, z.unknown());
+    } finally {
+      await ask(`RESUME ${pool}`, z.unknown());
+    }
+  };
+  /** Wait, a while, until these backends have gone. */
+  const replaced = async (pool: string, backends: number[]): Promise<number> => {
+    const deadline = Date.now() + REPLACED_WITHIN_MS;
+    for (;;) {
+      heartbeat();
+      const all = (await ask('SHOW SERVERS', Servers)).filter(({ database }) => database === pool);
+      const left = all.filter(({ remote_pid: pid }) => backends.includes(pid)).length;
+      if (left === 0 || Date.now() > deadline) return left;
+      await sleep(POLL_MS);
+    }
   };
 
   return {
@@ -106,24 +139,22 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
       };
     },
     /**
-     * Replace the pool's connections as they come free, and wait up to ten seconds for those in use. Idempotent on `approval.id`.
-     * Heartbeats twice a second. @throws Fenced, NotFound, Refused (permanent), Unavailable.
+     * Replace the pool's connections as they come free, and wait up to ten seconds for those in use. Idempotent on `approval.id`:
+     * an attempt that was cut short has replaced them or not, and a pause that it left is ended. Heartbeats twice a second.
+     * @throws Fenced, NotFound, Refused (permanent); Unavailable when a pause found connections that do not come free.
      */
     async reconnectPool(approval: Approval<ReconnectPool>): Promise<Effect> {
-      const { pool, ...scope } = approvedAction(ReconnectPool, approval);
+      const { pool, pause = false, ...scope } = approvedAction(ReconnectPool, approval);
       if (pool !== poolOf(scope)) throw failure('StaleApproval', `the pool is ${poolOf(scope)} now, not ${pool}`);
       const journal = journalOf(scope);
-      const { stage, summary } = await journal.begin({ key: approval.id, fence: approval.fence });
+      const note = (await serversOf(pool)).join();
+      const { stage, summary } = await journal.begin({ key: approval.id, fence: approval.fence, note });
       if (stage === 'done') return { changed: false, summary };
-      await ask(`RECONNECT ${pool}`, z.unknown());
-      const deadline = Date.now() + REPLACED_WITHIN_MS;
-      let old = 0;
-      do {
-        heartbeat();
-        await sleep(POLL_MS);
-        const servers = await ask('SHOW SERVERS', Servers);
-        old = servers.filter(({ database, close_needed }) => database === pool && close_needed > 0).length;
-      } while (old > 0 && Date.now() < deadline);
+      const before = summary.split(',').map(Number);
+      if (stage === 'begun' && pause) await ask(`RESUME ${pool}`, z.unknown()).catch(() => undefined);
+      const still = (await serversOf(pool)).some((pid) => before.includes(pid));
+      if (stage === 'new' || still) await (pause ? pauseAndResume(pool) : ask(`RECONNECT ${pool}`, z.unknown()));
+      const old = await replaced(pool, before);
       const done = `the pool ${pool} reconnects${old === 0 ? '' : `; ${old} connections are still in use and go when they are free`}`;
       await journal.done(approval.id, done);
       return { changed: true, summary: done };
@@ -137,7 +168,7 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
         throw failure('StaleApproval', `the pool ${pool} holds ${now} connections, not ${from}`);
       const { stage, summary } = await journal.begin({ key: approval.id, fence: approval.fence });
       if (stage === 'done') return { changed: false, summary };
-      if (now !== to) await setSize(pool, to);
+      if (now !== to) await setSize(scope, pool, to);
       const done = `the pool ${pool} holds ${to} connections instead of ${from}`;
       await journal.done(approval.id, done);
       return { changed: now !== to, summary: done };
@@ -149,7 +180,7 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
       if (now === from || !(await journalOf(scope).knows(approval.id)))
         return { changed: false, summary: `the pool ${pool} was not resized: nothing to undo` };
       if (now !== to) throw failure('StaleApproval', `the pool ${pool} holds ${now} connections, not ${to}`);
-      await setSize(pool, from);
+      await setSize(scope, pool, from);
       return { changed: true, summary: `the pool ${pool} holds ${from} connections again` };
     },
   } satisfies ConnectionPool;

@@ -10,13 +10,14 @@ import {
   CreateIndex,
   EndSessions,
   type Approval,
+  type DiskUse,
   type Effect,
   type Scope,
   type SessionInTheWay,
   type Settings,
   type SlowStatement,
 } from '../src/contracts/index.ts';
-import type { Database } from '../src/contracts/ports.ts';
+import type { DatabaseCapacity, DatabaseIndexes, DatabaseSessions } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 import { openJournal } from '../src/journal.ts';
 import { checkedPlan, dropStatement, slowStatements, stateOfIndex } from './postgres/indexes.ts';
@@ -62,10 +63,12 @@ export function createActivities(
       clearInterval(beat);
     }
   };
-  /** An earlier attempt's statement goes on in the server when its worker is killed: wait for it. */
+  /** An earlier attempt's statement goes on in the server when its worker is killed: wait for it. @throws Unavailable */
   const built = async (session: Session, plan: CreateIndex) => {
     for (;;) {
       const state = await stateOfIndex(session, plan);
+      if (state.vacuuming)
+        throw failure('Unavailable', `autovacuum is at work on ${plan.table}; an index made now would cut it short`);
       if (!state.building) return state;
       heartbeat();
       await sleep(BEAT_MS);
@@ -90,6 +93,17 @@ export function createActivities(
         );
         return ConnectionUse.parse({ ...counts, groups });
       });
+    },
+    /** The databases of the server and its write-ahead log. */
+    async diskUse(scope: Scope): Promise<DiskUse> {
+      const [row] = await withSession(url, (session) =>
+        rowsOf<{ bytes: string }>(
+          session,
+          `select (select sum(pg_database_size(oid)) from pg_database) + (select coalesce(sum(size), 0) from pg_ls_waldir()) as bytes`,
+        ),
+      );
+      const { diskGiB } = configOf(scope);
+      return { usedBytes: Number(row?.bytes), ...(diskGiB !== undefined && { sizeBytes: diskGiB * 2 ** 30 }) };
     },
     async sessionsInTheWay(scope: Scope): Promise<SessionInTheWay[]> {
       return await withSession(url, (session) => sessionsInTheWay(session, configOf(scope).longSeconds));
@@ -158,5 +172,5 @@ export function createActivities(
       await asOwner(action, dropStatement(plan));
       return { changed: true, summary: `dropped ${plan.name}` };
     },
-  } satisfies Database;
+  } satisfies DatabaseCapacity & DatabaseSessions & DatabaseIndexes;
 }

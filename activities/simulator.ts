@@ -38,7 +38,7 @@ export const simulatedPolicy: Policy = {
   alertAt: { errorRatio: 0.05, p95Ms: 2000 },
   measure: { windowSeconds: 300, lasting: '10 minutes', every: '1 minute', minimumRequests: 20 },
   coolDown: '10 minutes',
-  maxEnded: 5,
+  database: { longSeconds: 30, maxEnded: 5, restartBy: 'reconnect', hosted: false },
   decisionKeys: {},
 };
 
@@ -93,6 +93,15 @@ export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
       { flag: 'express-checkout', variant: world.flag, off: 'off', enabled: world.flag === 'on' },
     ],
     connectionUse: async () => ({ max: 100, reserved: 3, used: 20, groups: [], replication: 0, autovacuum: 0 }),
+    diskUse: async () => ({ usedBytes: 2e9, sizeBytes: 10e9 }),
+    hostedServices: async () => [{ name: 'db', healthy: true, status: 'ACTIVE_HEALTHY' }],
+    hostedAdvice: async () => [],
+    hostedCapacity: async () => ({
+      project: 'abcdefghijklmnopqrst',
+      compute: 'ci_micro',
+      larger: { compute: 'ci_small', price: '$0.0206 hourly' },
+      disk: { usedBytes: 2e9, sizeBytes: 10e9 },
+    }),
     sessionsInTheWay: async () => [],
     slowStatements: async () => [],
     poolUse: async () => ({
@@ -109,6 +118,8 @@ export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
     undoCreateIndex: async (approval) => once('undoCreateIndex', approval as Approval<never>, () => undefined),
     reconnectPool: async (approval) => once('reconnectPool', approval as Approval<never>, () => (world.errorRatio = 0)),
     resizePool: async (approval) => once('resizePool', approval as Approval<never>, () => (world.errorRatio = 0)),
+    resizeCompute: async (approval) => once('resizeCompute', approval as Approval<never>, () => (world.errorRatio = 0)),
+    undoResizeCompute: async (approval) => once('undoResizeCompute', approval as Approval<never>, () => undefined),
     undoResizePool: async (approval) => once('undoResizePool', approval as Approval<never>, () => undefined),
     release: async ({ ref }) => {
       [world.previous, world.running] = [world.running, ref];

@@ -13,10 +13,14 @@ const Memory = z.object({
 
 export interface Journal {
   /**
-   * Note durably that a change begins. `begun`: an attempt that was cut short may have done it, wholly or in part; `done`: with
-   * the summary it had. @throws Fenced (permanent) when a later change has begun since.
+   * Note durably that a change begins. `begun`: an attempt that was cut short may have done it, wholly or in part, with the note
+   * that the first attempt made; `done`: with the summary it had. @throws Fenced (permanent) when a later change has begun since.
    */
-  begin(change: { key: string; fence: number }): Promise<{ stage: 'new' | 'begun' | 'done'; summary: string }>;
+  begin(change: {
+    key: string;
+    fence: number;
+    note?: string;
+  }): Promise<{ stage: 'new' | 'begun' | 'done'; summary: string }>;
   done(key: string, summary: string): Promise<void>;
   /** Whether a change of this key has begun. */
   knows(key: string): Promise<boolean>;
@@ -34,14 +38,14 @@ export function openJournal(stateDir: string, system: string, { service, environ
     await writeWhole(file, JSON.stringify({ fence, changes: [{ key, stage, summary }, ...others].slice(0, KEPT) }));
   };
   return {
-    async begin({ key, fence }) {
+    async begin({ key, fence, note: text = '' }) {
       const memory = await read();
       const known = memory.changes.find((one) => one.key === key);
       if (known?.stage === 'done') return known;
       if (fence < memory.fence)
         throw failure('Fenced', `a later change (${memory.fence}) has acted on ${system} since ${fence}`);
-      await note(fence, key, 'begun', '');
-      return known ?? { stage: 'new', summary: '' };
+      await note(fence, key, 'begun', known?.summary ?? text);
+      return known ?? { stage: 'new', summary: text };
     },
     knows: async (key) => (await read()).changes.some((one) => one.key === key),
     async done(key, summary) {

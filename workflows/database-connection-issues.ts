@@ -2,19 +2,27 @@
  * Runbook: database connection issues.
  * Trigger   alert `DatabaseConnectionIssues`: 503s, timeouts, slow responses of a service whose database is the suspect.
  * Diagnose  symptoms at the application; Supabase by REST and SQL; use of the pool and of the server's connections; sessions
- *           that hold others up; slow statements.
- * Mitigate  sessions in the way: end them. A slow statement that an index serves: make the index. Clients that wait for a pool
+ *           that hold others up; slow statements; disk; what Supabase says of a project that it hosts.
+ * Mitigate  a release that leaks connections: roll it back. Sessions in the way: end them. A slow statement that an index serves: make the index. Clients that wait for a pool
  *           whose connections do not answer: reconnect it. A pool that is merely too small: let it hold more.
+ *           A server without room for more, hosted: larger compute.
  * Verify    errors under the objective, answers quick, nobody waits for a connection, for as long as the configuration says.
  * Source    The user's operational runbook; PostgreSQL manual, chapter 27, "Monitoring Database Activity"; pgbouncer.org/usage.
  */
-import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
-import type { SessionInTheWay, SlowStatement } from '../src/contracts/index.ts';
-import type { ConnectionPool, Database, DatabaseHealth, Health, Metrics } from '../src/contracts/ports.ts';
+import { proxyActivities, proxyLocalActivities, sleep } from '@temporalio/workflow';
+import type { ConnectionUse, PoolUse, Release, SessionInTheWay, SlowStatement } from '../src/contracts/index.ts';
+import type * as ports from '../src/contracts/ports.ts';
 import * as kit from '../src/runbook/index.ts';
 
-const read = proxyLocalActivities<Database & ConnectionPool & DatabaseHealth & Health & Metrics>(kit.diagnostic);
-const change = proxyActivities<Database & ConnectionPool>(kit.mitigation);
+type Reads = ports.DatabaseCapacity & ports.DatabaseSessions & ports.DatabaseIndexes & ports.ConnectionPool;
+const db = proxyLocalActivities<Reads & ports.HostedDatabase>(kit.diagnostic);
+const app = proxyLocalActivities<ports.DatabaseHealth & ports.Health & ports.Metrics & ports.Deployments>(
+  kit.diagnostic,
+);
+const change = proxyActivities<Reads & ports.HostedDatabase & ports.Deployments>(kit.mitigation);
+
+/** So many forgotten transactions of one application are a leak; ending them gives it more to leak. */
+const LEAK = 3;
 
 export const databaseConnectionIssues = kit.defineRunbook(
   { title: 'Database connection issues', alerts: ['DatabaseConnectionIssues'] },
@@ -22,35 +30,65 @@ export const databaseConnectionIssues = kit.defineRunbook(
     const { service, environment } = run.incident;
     const scope = { service, environment };
     const window = { ...scope, windowSeconds: run.policy.measure.windowSeconds };
+    const { longSeconds, maxEnded, restartBy, hosted } = run.policy.database;
+    const pause = restartBy === 'pause';
     let pooled = false;
 
     const diagnose = async () => {
-      const [supabase, , , , connections, sessions, pool, statements] = await Promise.all([
-        run.check('Supabase connectivity', () => read.supabaseHealth(scope), kit.judgeSupabase),
-        run.check('application health', () => read.httpHealth(scope), kit.judgeHealth(run.policy.alertAt.p95Ms)),
-        run.check('failed requests', () => read.errorRatio(window), kit.judgeErrorRatio(run.policy)),
-        run.check('API response times', () => read.responseTimes(window), kit.judgeResponseTimes(run.policy)),
-        run.check('connections of the server', () => read.connectionUse(scope), kit.judgeConnections),
-        run.check('sessions in the way', () => read.sessionsInTheWay(scope), kit.judgeInTheWay),
-        run.check('connection pool', () => read.poolUse(scope), kit.judgePool),
-        run.check('slow statements', () => read.slowStatements(scope), kit.judgeStatements),
+      const now = Date.now();
+      const inTheWay = (when: string) =>
+        run.check(`sessions in the way${when}`, () => db.sessionsInTheWay(scope), kit.judgeInTheWay);
+      const [supabase, connections, sessions, pool, statements, releases, capacity] = await Promise.all([
+        run.check('Supabase connectivity', () => app.supabaseHealth(scope), kit.judgeSupabase),
+        run.check('connections of the server', () => db.connectionUse(scope), kit.judgeConnections),
+        inTheWay(''),
+        run.check('connection pool', () => db.poolUse(scope), kit.judgePool),
+        run.check('slow statements', () => db.slowStatements(scope), kit.judgeStatements),
+        run.check('recent deployments', () => app.recentReleases(scope), kit.judgeReleases(now)),
+        hosted ? run.check('hosted capacity', () => db.hostedCapacity(scope), kit.judgeHostedCapacity) : undefined,
+        run.check('application health', () => app.httpHealth(scope), kit.judgeHealth(run.policy.alertAt.p95Ms)),
+        run.check('failed requests', () => app.errorRatio(window), kit.judgeErrorRatio(run.policy)),
+        run.check('API response times', () => app.responseTimes(window), kit.judgeResponseTimes(run.policy)),
+        hosted ? undefined : run.check('disk', () => db.diskUse(scope), kit.judgeDisk),
+        hosted ? run.check('hosted services', () => db.hostedServices(scope), kit.judgeHostedServices) : undefined,
+        hosted ? run.check('hosted advisors', () => db.hostedAdvice(scope), kit.judgeAdvice) : undefined,
       ]);
       pooled = pool.value !== undefined;
+      const young = sessions.value?.length === 0 && forgotten(connections.value, pool.value);
+      if (young) await sleep(`${longSeconds} seconds`); // they become what they are by lasting
       return {
         supabase,
         connections: connections.value,
-        sessions: sessions.value,
+        sessions: young ? (await inTheWay(', after a while')).value : sessions.value,
         pool: pool.value,
         statements: statements.value,
+        releases: releases.value,
+        capacity: capacity?.value,
       };
     };
 
-    const propose = ({ connections, sessions, pool, statements, supabase }: Awaited<ReturnType<typeof diagnose>>) => {
-      const roots = (sessions ?? []).filter(mayEnd).slice(0, run.policy.maxEnded);
+    const propose = (found: Awaited<ReturnType<typeof diagnose>>) => {
+      const { connections, sessions, pool, statements, supabase, releases, capacity } = found;
+      const { running, previous } = releases ?? {};
+      const leaked = running === undefined ? [] : leaks(sessions ?? [], running);
+      const roots = (sessions ?? []).filter(mayEnd).slice(0, maxEnded);
       const slow = statements?.find(({ index }) => index !== undefined);
       const waiting = pool !== undefined && kit.waitsLong(pool);
       const room = connections === undefined ? 0 : connections.max - connections.reserved - connections.used;
       return [
+        running !== undefined &&
+          previous !== undefined &&
+          leaked.length > 0 &&
+          kit.rollBackTo({
+            scope,
+            running,
+            previous,
+            why: leaked.map(
+              ({ pid, application, seconds, query }) =>
+                `${pid} (${application}) forgot its transaction ${seconds} s ago, after ${running.version} went live: ${query}`,
+            ),
+            by: change,
+          }),
         roots.length > 0 &&
           kit.remedy({
             summary: `End ${roots.length} database ${roots.length === 1 ? 'session that is' : 'sessions that are'} in the way`,
@@ -80,14 +118,16 @@ export const databaseConnectionIssues = kit.defineRunbook(
         waiting &&
           pool.serversActive < pool.size &&
           kit.remedy({
-            summary: `Have the pool ${pool.pool} reconnect`,
+            summary: pause
+              ? `Pause the pool ${pool.pool}, replace its connections, and let it go on`
+              : `Have the pool ${pool.pool} reconnect`,
             why: [
               `${pool.clientsWaiting} clients wait while ${pool.serversActive} of ${pool.size} connections are in use`,
               supabase.summary,
             ],
             undo: 'nothing to undo: connections are replaced as they come free',
-            risk: 'low',
-            action: { kind: 'reconnect-pool', ...scope, pool: pool.pool },
+            risk: pause ? 'medium' : 'low',
+            action: { kind: 'reconnect-pool', ...scope, pool: pool.pool, ...(pause && { pause }) },
             act: change.reconnectPool,
           }),
         waiting &&
@@ -105,14 +145,35 @@ export const databaseConnectionIssues = kit.defineRunbook(
             act: change.resizePool,
             undoIt: change.undoResizePool,
           }),
+        capacity?.larger !== undefined &&
+          connections !== undefined &&
+          (room <= 0 || (waiting && room < pool.size)) &&
+          kit.remedy({
+            summary: `Run ${capacity.project} on ${capacity.larger.compute} instead of ${capacity.compute}`,
+            why: [
+              `${connections.used} of ${connections.max - connections.reserved} connections are in use`,
+              `it costs ${capacity.larger.price}; the database restarts, and is away for up to four minutes`,
+            ],
+            undo: `return to ${capacity.compute}, with another restart`,
+            risk: 'high',
+            action: {
+              kind: 'resize-compute',
+              ...scope,
+              project: capacity.project,
+              from: capacity.compute,
+              to: capacity.larger.compute,
+            },
+            act: change.resizeCompute,
+            undoIt: change.undoResizeCompute,
+          }),
       ].map((remedy) => remedy || undefined);
     };
 
     const recovery = async () => {
       const [ratio, times, pool] = await Promise.all([
-        read.errorRatio(window),
-        read.responseTimes(window),
-        pooled ? read.poolUse(scope) : undefined,
+        app.errorRatio(window),
+        app.responseTimes(window),
+        pooled ? db.poolUse(scope) : undefined,
       ]);
       return { ratio, times, pool };
     };
@@ -123,6 +184,23 @@ export const databaseConnectionIssues = kit.defineRunbook(
 /** Who waits is a victim: it goes on when the one it waits for has gone. */
 const mayEnd = ({ spared, waits }: SessionInTheWay): boolean => spared === undefined && !waits;
 const refOf = ({ seconds: _seconds, blocks: _blocks, waits: _waits, spared: _spared, ...ref }: SessionInTheWay) => ref;
+
+/** Whether much of the pool is held by transactions in which nothing happens. */
+const forgotten = (connections?: ConnectionUse, pool?: PoolUse): boolean => {
+  const idle = (connections?.groups ?? []).filter(({ state }) => state.startsWith('idle in transaction'));
+  return pool !== undefined && kit.waitsLong(pool) && idle.some(({ count }) => count * 2 >= pool.size);
+};
+
+/** Sessions of one application that began a transaction under the running release and forgot it, where they are many. */
+const leaks = (sessions: SessionInTheWay[], { deployedAt }: Release): SessionInTheWay[] => {
+  const idle = sessions.filter(
+    (one) => mayEnd(one) && one.state.startsWith('idle in transaction') && (one.xactStart ?? '') > deployedAt,
+  );
+  const [most = []] = [...Map.groupBy(idle, ({ application }) => application).values()].toSorted(
+    (a, b) => b.length - a.length,
+  );
+  return most.length >= LEAK ? most : [];
+};
 
 type Index = NonNullable<SlowStatement['index']>;
 const planOf = ({ costNow: _now, costWith: _with, ...plan }: Index) => plan;

@@ -14,9 +14,7 @@ import * as kit from '../src/runbook/index.ts';
 
 const tracker = proxyLocalActivities<ErrorTracker>(kit.diagnostic);
 const app = proxyLocalActivities<Deployments & DatabaseHealth & Health & Metrics & Flags>(kit.diagnostic);
-const { rollBack, undoRollBack, scale, undoScale, switchOff, undoSwitchOff } = proxyActivities<Deployments & Flags>(
-  kit.mitigation,
-);
+const change = proxyActivities<Deployments & Flags>(kit.mitigation);
 
 export const highErrorRate = kit.defineRunbook(
   { title: 'High error rate', alerts: ['HighErrorRate'] },
@@ -64,17 +62,12 @@ export const highErrorRate = kit.defineRunbook(
       const flag = flags?.find((one) => one.flag === suspect?.flag);
       return [
         fresh.length > 0 && running && previous
-          ? kit.remedy({
-              summary: `Roll ${service} back from ${running.version} to ${previous.version}`,
-              why: [
-                ...fresh.map((pattern) => `new in ${running.version}: ${pattern.count} × ${pattern.title}`),
-                `${running.version} is live since ${running.deployedAt}`,
-              ].slice(-20),
-              undo: `return the traffic to ${running.version}`,
-              risk: 'medium',
-              action: { kind: 'roll-back', ...scope, from: running.version, to: previous.version },
-              act: rollBack,
-              undoIt: undoRollBack,
+          ? kit.rollBackTo({
+              scope,
+              running,
+              previous,
+              why: fresh.map((pattern) => `new in ${running.version}: ${pattern.count} × ${pattern.title}`),
+              by: change,
             })
           : undefined,
         suspect && flag
@@ -84,8 +77,8 @@ export const highErrorRate = kit.defineRunbook(
               undo: `set ${flag.flag} to ${flag.variant} again`,
               risk: 'low',
               action: { kind: 'switch-off-flag', ...scope, flag: flag.flag, from: flag.variant, to: flag.off },
-              act: switchOff,
-              undoIt: undoSwitchOff,
+              act: change.switchOff,
+              undoIt: change.undoSwitchOff,
             })
           : undefined,
         fresh.length === 0 && patterns && load.verdict === 'bad' && running && running.instances < maxInstances
@@ -100,8 +93,8 @@ export const highErrorRate = kit.defineRunbook(
                 from: running.instances,
                 to: Math.min(running.instances * 2, maxInstances),
               },
-              act: scale,
-              undoIt: undoScale,
+              act: change.scale,
+              undoIt: change.undoScale,
             })
           : undefined,
       ];

@@ -21,7 +21,7 @@ import type {
   AlertSender,
   Configuration,
   ConnectionPool,
-  Database,
+  DatabaseSessions,
   DatabaseHealth,
   Metrics,
 } from '../src/contracts/ports.ts';
@@ -38,7 +38,7 @@ const TICKS_PER_RUN = 400;
 const REPEAT_MS = 15 * 60 * 1000;
 const { policy: readPolicy } = proxyLocalActivities<Configuration>(diagnostic);
 const { errorRatio, poolUse, sessionsInTheWay, supabaseHealth } = proxyLocalActivities<
-  Metrics & ConnectionPool & Database & DatabaseHealth
+  Metrics & ConnectionPool & DatabaseSessions & DatabaseHealth
 >(diagnostic);
 const { sendAlert } = proxyActivities<AlertSender>(delivery);
 

@@ -153,15 +153,17 @@ async function candidate(session: Session, scan: PlanNode): Promise<(IndexPlan &
   return { ...indexPlan(schema, table, chosen), rows: columns[0]?.rows ?? 0 };
 }
 
-/** `valid`, `invalid` (a build that failed or is under way), or none; and whether it is being built now. */
+/** `valid`, `invalid` (a build that failed or is under way), or none; whether it is being built, and its table vacuumed, now. */
 export async function stateOfIndex(
   session: Session,
   { schema, table, name }: IndexPlan,
-): Promise<{ index: 'valid' | 'invalid' | 'none'; building: boolean; table: boolean }> {
-  const [row] = await rowsOf<{ valid: boolean | null; building: boolean; table: boolean }>(
+): Promise<{ index: 'valid' | 'invalid' | 'none'; building: boolean; vacuuming: boolean; table: boolean }> {
+  const [row] = await rowsOf<{ valid: boolean | null; building: boolean; vacuuming: boolean; table: boolean }>(
     session,
     `select (select i.indisvalid from pg_index i join pg_class x on x.oid = i.indexrelid where i.indrelid = t.oid and x.relname = $3) as valid,
        exists (select 1 from pg_stat_progress_create_index p join pg_class x on x.oid = p.index_relid where p.relid = t.oid and x.relname = $3) as building,
+       exists (select 1 from pg_stat_progress_vacuum where relid = t.oid)
+         or exists (select 1 from pg_stat_progress_analyze where relid = t.oid) as vacuuming,
        t.oid is not null as table
      from (select (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
        where nspname = $1 and relname = $2 and relkind in ('r', 'm')) as oid) as t`,
@@ -171,6 +173,7 @@ export async function stateOfIndex(
   return {
     index: valid === null ? 'none' : valid ? 'valid' : 'invalid',
     building: row?.building === true,
+    vacuuming: row?.vacuuming === true,
     table: row?.table === true,
   };
 }

@@ -7,6 +7,7 @@ import { config } from './config.ts';
 import { report } from './errors.ts';
 import { expressCheckout } from './flags.ts';
 import { countVital, exposition, measured } from './metrics.ts';
+import { ordersSoFar } from './orders.ts';
 import { page } from './page.ts';
 import { products } from './store.ts';
 
@@ -37,7 +38,7 @@ app.onError((error, c) => {
   return c.json({ error: 'something went wrong' }, 500);
 });
 
-app.get('/', async (c) => c.html(page(await products(), config.version)));
+app.get('/', async (c) => c.html(page(await products(), await ordersSoFar(), config.version)));
 
 app.get('/api/products', async (c) => c.json(await products()));
 

@@ -1,6 +1,7 @@
 /**
  * Make the shop's git repository, a bare one: `node examples/shop/make-repository.ts <path>`. Its releases are the tags v1 (the
- * files beside this one) and v2 (and the patches in `releases/v2`). The same files make the same commits; again changes nothing.
+ * files beside this one) and, each made from v1 by its patches, what is in `releases/`. The same files make the same commits;
+ * again changes nothing.
  */
 import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -20,6 +21,7 @@ const FILES = [
   'errors.ts',
   'flags.ts',
   'metrics.ts',
+  'orders.ts',
   'page.ts',
   'store.ts',
   'supabase',
@@ -51,6 +53,7 @@ export async function makeRepository(path: string): Promise<void> {
     for (const release of (await readdir(join(HERE, 'releases'))).toSorted()) {
       const folder = join(HERE, 'releases', release);
       const patches = (await readdir(folder)).toSorted().map((patch) => join(folder, patch));
+      await git('checkout', '--quiet', '--detach', 'v1');
       await git('am', '--quiet', '--committer-date-is-author-date', '--', ...patches);
       await git('tag', release);
     }

@@ -4,7 +4,7 @@ import type { Product } from './store.ts';
 const price = (cents: number): string => `${(cents / 100).toFixed(2)} €`;
 
 /** The shop window. Browsers report their web vitals from it. */
-export const page = (products: Product[], version: string) =>
+export const page = (products: Product[], orders: number | undefined, version: string) =>
   html`<!doctype html>
     <html lang="en">
       <head>
@@ -37,7 +37,7 @@ export const page = (products: Product[], version: string) =>
               </li>`,
           )}
         </ul>
-        <footer>Release ${version}</footer>
+        <footer>${orders === undefined ? '' : `${orders} orders so far. `}Release ${version}</footer>
         <script type="module">
           import { onCLS, onFCP, onINP, onLCP, onTTFB } from '/vendor/web-vitals.js';
           const send = ({ name, value, rating }) =>

@@ -8,25 +8,25 @@ import { endProcess, runCommand, startProcess, writeWhole } from '../processes.t
 import { incidentId } from '../runbook/index.ts';
 import type { Control, deployRelease, Watched } from '../../workflows/index.ts';
 import { connect, usageError, type Context } from './context.ts';
-import { FAULTS } from './gameday/faults.ts';
+import { FAULTS, type Fault, type FaultName } from './gameday/faults.ts';
 import { follow, report, type GameDayReport } from './gameday/follow.ts';
 import { ROOT } from './platform.ts';
 
 const POLL_MS = 400;
 const ALERT_WITHIN_MS = 120_000;
 
-const SHOP = { service: 'shop', environment: 'production', good: 'v1', bad: 'v2', rate: 30 } as const;
+const SHOP = { service: 'shop', environment: 'production', good: 'v1', rate: 30 } as const;
 
-/** Which faults a scenario has; without one it is the bad release. */
-const SCENARIOS: Record<string, string[]> = {
-  'high-error-rate': [],
-  'database-connection-issues': Object.keys(FAULTS),
+/** Which faults a scenario has; the first is the one that strikes when none is named. */
+const SCENARIOS: Record<string, [FaultName, ...FaultName[]]> = {
+  'high-error-rate': ['bad-release'],
+  'database-connection-issues': ['idle-in-transaction', 'leak', 'slow-query', 'refused'],
 };
 
-/** What strikes: the fault of this name, or the bad release; and the outcome that the runbook promises then. */
+/** What strikes, and the outcome that the runbook promises then. */
 export interface GameDay {
   scenario: string;
-  fault?: string | undefined;
+  fault: FaultName;
   expects: 'mitigated' | 'handed-over';
   approveAs?: string | undefined;
 }
@@ -40,19 +40,20 @@ export function checkGameDay(
   const faults = SCENARIOS[scenario];
   if (faults === undefined)
     throw usageError(`there is no scenario "${scenario}"; there are: ${Object.keys(SCENARIOS).join(', ')}`);
-  const fault = asked ?? faults[0];
-  if (fault !== undefined && !faults.includes(fault))
-    throw usageError(`${scenario} has no fault "${fault}"; it has: ${faults.join(', ') || 'none'}`);
+  const fault = asked === undefined ? faults[0] : faults.find((one) => one === asked);
+  if (fault === undefined) throw usageError(`${scenario} has no fault "${asked}"; it has: ${faults.join(', ')}`);
   const names = settings.people.filter(({ roles }) => roles.includes('approver')).map(({ name }) => name);
   if (approveAs !== undefined && !names.includes(approveAs))
     throw usageError(`"${approveAs}" is nobody who may approve; the configuration has: ${names.join(', ')}`);
-  return { scenario, fault, approveAs, expects: FAULTS[fault ?? '']?.outcome ?? 'mitigated' };
+  return { scenario, fault, approveAs, expects: FAULTS[fault].outcome };
 }
 
 /** Ship a good release under real traffic, let go wrong what is to, and follow the incident to its end. The platform must be up. */
 export async function runGameDay(gameDay: GameDay, say: (line: string) => void): Promise<GameDayReport> {
   const { scenario, fault, approveAs } = gameDay;
-  const { service, environment, good, bad, rate } = SHOP;
+  const { service, environment, good, rate } = SHOP;
+  const struck: Fault = FAULTS[fault];
+  const { what, release } = struck;
   const context = await connect();
   const { config, settings } = context;
   const traffic = `traffic-${process.pid}`;
@@ -72,15 +73,11 @@ export async function runGameDay(gameDay: GameDay, say: (line: string) => void):
     say(`Visitors arrive: ${rate} requests per second at ${url}`);
     await calm(context, service, say);
     const since = Date.now(); // the alert may be quicker than the deployment, which drains the old release last
-    if (fault === undefined) {
-      await deploy(context, { service, environment, ref: bad, say });
-      say(`${bad} is out, with a bug in its checkout. Waiting for the alert…`);
-    } else {
-      heal = (await FAULTS[fault]?.strike(context)) ?? heal;
-      say(`${FAULTS[fault]?.what} Waiting for the alert…`);
-    }
+    heal = await struck.strike(context);
+    if (release !== undefined) await deploy(context, { service, environment, ref: release, say });
+    say(`It goes wrong: ${what}. Waiting for the alert…`);
     const status = await follow(context, { workflowId: incidentId(service, scenario), since, approveAs, say });
-    return report(scenario, fault === undefined ? bad : good, status);
+    return report(scenario, release ?? good, status);
   } finally {
     await heal();
     await endProcess(config.HOLDFAST_STATE_DIR, traffic);

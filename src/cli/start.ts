@@ -23,7 +23,10 @@ export async function start(): Promise<void> {
   showLinks();
   console.log('\nGame day: high error rate.');
   try {
-    const { outcome, timings } = await runGameDay({ scenario: 'high-error-rate', expects: 'mitigated' }, console.log);
+    const { outcome, timings } = await runGameDay(
+      { scenario: 'high-error-rate', fault: 'bad-release', expects: 'mitigated' },
+      console.log,
+    );
     console.log(
       `\nThe incident closed as ${outcome}. From approval to rolled back: ${timings.approvalToRolledBackMs ?? '-'} ms. The record is in Supabase.`,
     );

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Identifier, Slug } from './names.ts';
+import { Identifier, ProjectRef, Slug } from './names.ts';
 
 const on = { service: Slug, environment: Slug };
 
@@ -46,8 +46,16 @@ export const EndSessions = z.object({
 });
 export type EndSessions = z.output<typeof EndSessions>;
 
-/** Have the connection pool replace its connections to the server as they come free: PgBouncer's `RECONNECT`. */
-export const ReconnectPool = z.object({ kind: z.literal('reconnect-pool'), ...on, pool: Identifier });
+/**
+ * Have the connection pool replace its connections to the server as they come free: PgBouncer's `RECONNECT`. With `pause` all at
+ * once, while every client waits: `PAUSE` and `RESUME`.
+ */
+export const ReconnectPool = z.object({
+  kind: z.literal('reconnect-pool'),
+  ...on,
+  pool: Identifier,
+  pause: z.boolean().optional(),
+});
 export type ReconnectPool = z.output<typeof ReconnectPool>;
 
 /** Let the pool hold `to` connections instead of `from`: PgBouncer's `SET default_pool_size`. */
@@ -74,6 +82,16 @@ export type IndexPlan = z.output<typeof IndexPlan>;
 export const CreateIndex = z.object({ kind: z.literal('create-index'), ...on, ...IndexPlan.shape });
 export type CreateIndex = z.output<typeof CreateIndex>;
 
+/** Let a hosted project run on compute of the size `to` instead of `from`, such as `ci_small`; the database restarts. */
+export const ResizeCompute = z.object({
+  kind: z.literal('resize-compute'),
+  ...on,
+  project: ProjectRef,
+  from: z.string().max(60),
+  to: z.string().max(60),
+});
+export type ResizeCompute = z.output<typeof ResizeCompute>;
+
 /** Everything Holdfast may do to a service. A typed value, never a command line. */
 export const Action = z.discriminatedUnion('kind', [
   RollBack,
@@ -83,8 +101,11 @@ export const Action = z.discriminatedUnion('kind', [
   ReconnectPool,
   ResizePool,
   CreateIndex,
+  ResizeCompute,
 ]);
 export type Action = z.output<typeof Action>;
+
+export const ActionKind = z.enum(Action.options.map(({ shape }) => shape.kind.value));
 
 export const Risk = z.enum(['low', 'medium', 'high']);
 export type Risk = z.output<typeof Risk>;

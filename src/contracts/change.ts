@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ActionKind } from './action.ts';
 import { Instant, Slug } from './names.ts';
 
 /** One wish to change an environment of a service, made of `serviceControl`. `key` makes it idempotent. */
@@ -8,16 +9,7 @@ export const ChangeRequest = z.object({
   key: z.string(),
   /** Who holds the grant: `<workflow id>/<run id>`. Cool-downs do not hold one holder up against itself. */
   holder: z.string(),
-  kind: z.enum([
-    'roll-back',
-    'switch-off-flag',
-    'scale',
-    'end-sessions',
-    'reconnect-pool',
-    'resize-pool',
-    'create-index',
-    'deploy',
-  ]),
+  kind: ActionKind.or(z.literal('deploy')),
   summary: z.string().max(500),
 });
 export type ChangeRequest = z.output<typeof ChangeRequest>;

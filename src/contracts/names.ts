@@ -7,6 +7,9 @@ export type Slug = z.output<typeof Slug>;
 /** A name that needs no quotes in SQL and on a console. */
 export const Identifier = z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/i, 'use letters, digits and "_"');
 
+/** How Supabase names a project: the first label of its address. */
+export const ProjectRef = z.string().regex(/^[a-z]{20}$/, 'use the 20 letters of <ref>.supabase.co');
+
 /** ISO 8601, UTC. */
 export const Instant = z.iso.datetime({ offset: true });
 

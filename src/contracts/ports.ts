@@ -1,5 +1,14 @@
 /** What the product needs of the world. A port is a capability, never a vendor; a provider is one file in `activities/`. */
-import type { CreateIndex, EndSessions, ReconnectPool, ResizePool, RollBack, Scale, SwitchOffFlag } from './action.ts';
+import type {
+  CreateIndex,
+  EndSessions,
+  ReconnectPool,
+  ResizeCompute,
+  ResizePool,
+  RollBack,
+  Scale,
+  SwitchOffFlag,
+} from './action.ts';
 import type { Approval } from './decision.ts';
 import type { ChangeReport, ChangeRequest, Grant, Ledger, ReleaseOrder } from './change.ts';
 import type { Scope, Window } from './names.ts';
@@ -46,12 +55,21 @@ export interface Flags {
   undoSwitchOff(approval: Approval<SwitchOffFlag>): Promise<readings.Effect>;
 }
 
-/** Reads and mends one database server, over a connection of its own. What changes is idempotent on its key. */
-export interface Database {
+/** Head-room of one database server. */
+export interface DatabaseCapacity {
   connectionUse(of: Scope): Promise<readings.ConnectionUse>;
+  diskUse(of: Scope): Promise<readings.DiskUse>;
+}
+
+/** Sessions of one database server. What changes is idempotent on its key. */
+export interface DatabaseSessions {
   sessionsInTheWay(of: Scope): Promise<readings.SessionInTheWay[]>;
-  slowStatements(of: Scope): Promise<readings.SlowStatement[]>;
   endSessions(approval: Approval<EndSessions>): Promise<readings.Effect>;
+}
+
+/** Slow statements of one database server and the indexes they lack. What changes is idempotent on its key. */
+export interface DatabaseIndexes {
+  slowStatements(of: Scope): Promise<readings.SlowStatement[]>;
   createIndex(approval: Approval<CreateIndex>): Promise<readings.Effect>;
   undoCreateIndex(approval: Approval<CreateIndex>): Promise<readings.Effect>;
 }
@@ -62,6 +80,15 @@ export interface ConnectionPool {
   reconnectPool(approval: Approval<ReconnectPool>): Promise<readings.Effect>;
   resizePool(approval: Approval<ResizePool>): Promise<readings.Effect>;
   undoResizePool(approval: Approval<ResizePool>): Promise<readings.Effect>;
+}
+
+/** A database that another operates: what its operator says of it, and the compute it runs on. Idempotent on its key. */
+export interface HostedDatabase {
+  hostedServices(of: Scope): Promise<readings.HostedService[]>;
+  hostedAdvice(of: Scope): Promise<readings.Advice[]>;
+  hostedCapacity(of: Scope): Promise<readings.HostedCapacity>;
+  resizeCompute(approval: Approval<ResizeCompute>): Promise<readings.Effect>;
+  undoResizeCompute(approval: Approval<ResizeCompute>): Promise<readings.Effect>;
 }
 
 /** Delivers a page; idempotent on `page.key`. */
@@ -99,7 +126,10 @@ export type Ports = ErrorTracker &
   Metrics &
   Health &
   DatabaseHealth &
-  Database &
+  DatabaseCapacity &
+  DatabaseSessions &
+  DatabaseIndexes &
+  HostedDatabase &
   ConnectionPool &
   Deployments &
   Flags &

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { IndexPlan, SessionRef } from './action.ts';
-import { Instant } from './names.ts';
+import { Instant, ProjectRef } from './names.ts';
 
 /** A group of equal errors. `newInRelease` is true when the group was first seen in the release asked about. */
 export const ErrorPattern = z.object({
@@ -138,3 +138,30 @@ export const SlowStatement = z.object({
   index: IndexPlan.extend({ costNow: z.number(), costWith: z.number().optional() }).optional(),
 });
 export type SlowStatement = z.output<typeof SlowStatement>;
+
+/** Bytes in use on the disk of the database; `sizeBytes` is absent where nobody has said how large it is. */
+export const DiskUse = z.object({ usedBytes: z.number(), sizeBytes: z.number().optional() });
+export type DiskUse = z.output<typeof DiskUse>;
+
+/** A service of a hosted project, by its operator's own word for its state. */
+export const HostedService = z.object({
+  name: z.string().max(40),
+  healthy: z.boolean(),
+  status: z.string().max(300),
+});
+export type HostedService = z.output<typeof HostedService>;
+
+/** What the operator advises about the project. */
+export const Advice = z.object({ level: z.enum(['ERROR', 'WARN', 'INFO']), title: z.string().max(300) });
+export type Advice = z.output<typeof Advice>;
+
+/** What a hosted project has: its compute and the next larger one with its price, its pooler, its disk. */
+export const HostedCapacity = z.object({
+  project: ProjectRef,
+  compute: z.string(),
+  larger: z.object({ compute: z.string(), price: z.string().max(100) }).optional(),
+  poolSize: z.number().int().optional(),
+  maxClients: z.number().int().optional(),
+  disk: DiskUse,
+});
+export type HostedCapacity = z.output<typeof HostedCapacity>;

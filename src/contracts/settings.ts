@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Duration, Identifier, Scope, Severity, Slug } from './names.ts';
+import { Duration, Identifier, ProjectRef, Scope, Severity, Slug } from './names.ts';
 
 export const Person = z.object({ name: Slug, roles: z.array(z.enum(['viewer', 'responder', 'approver', 'admin'])) });
 
@@ -9,6 +9,11 @@ export const ApprovalRule = z.object({
   quorum: z.number().int().min(1).default(1),
   /** Approved without a person, where the configuration says so. */
   byPolicy: z.boolean().default(false),
+});
+
+/** What is of high risk is approved by people, whatever the configuration says. */
+const AlwaysAPerson = ApprovalRule.extend({
+  byPolicy: z.literal(false, 'what is of high risk is always approved by a person: leave byPolicy out').default(false),
 });
 
 export const Level = z.object({ level: Slug, people: z.array(Slug).min(1), wait: Duration });
@@ -62,6 +67,14 @@ export const Environment = z.object({
       slowMs: z.number().positive().default(100),
       /** Name of the database in PgBouncer. */
       pool: Identifier.optional(),
+      /** How the pool is restarted: `RECONNECT` keeps the clients going, `PAUSE` and `RESUME` has all of them wait for it. */
+      restartBy: z.enum(['reconnect', 'pause']).default('reconnect'),
+      /** PgBouncer's configuration file, where a new size of the pool is to outlive PgBouncer and the worker may write it. */
+      poolFile: z.string().optional(),
+      /** Size of its disk in GiB, which SQL cannot tell. */
+      diskGiB: z.number().positive().optional(),
+      /** The project, where Supabase hosts it. */
+      project: ProjectRef.optional(),
     })
     .prefault({}),
   releases: z
@@ -95,7 +108,7 @@ export const Settings = z
   .object({
     people: z.array(Person).min(1),
     ladder: z.array(Level).min(1),
-    approval: z.object({ low: ApprovalRule, medium: ApprovalRule, high: ApprovalRule }),
+    approval: z.object({ low: ApprovalRule, medium: ApprovalRule, high: AlwaysAPerson }),
     services: z.array(Service).min(1),
     routes: z.array(Route).default([]),
   })
@@ -127,8 +140,12 @@ export const Policy = z.object({
   alertAt: z.object({ errorRatio: z.number(), p95Ms: z.number() }),
   measure: z.object({ windowSeconds: z.number(), lasting: Duration, every: Duration, minimumRequests: z.number() }),
   coolDown: Duration,
-  /** Database sessions ended under one approval. */
-  maxEnded: z.number().int().default(5),
+  database: z.object({
+    longSeconds: z.number(),
+    maxEnded: z.number().int(),
+    restartBy: z.enum(['reconnect', 'pause']),
+    hosted: z.boolean(),
+  }),
   /** Ed25519 public keys by key id, hex of 32 bytes. */
   decisionKeys: z.record(z.string(), z.string()),
 });

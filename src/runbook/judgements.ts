@@ -9,6 +9,9 @@ export const SATURATED = 0.8;
 export const CORRELATED = 0.9;
 /** Share of the connections open to applications above which there is no head-room. */
 const CONNECTIONS_USED = 0.9;
+/** Share of the disk above which the database soon stops to write; Supabase goes read-only at 95 %. */
+const DISK_USED = 0.9;
+const GIB = 2 ** 30;
 /** How long a client may wait for a connection of the pool: a fifth of the usual objective of 500 ms. */
 const POOL_WAIT_MS = 100;
 /** A release younger than this is in its bake window and the first suspect. */
@@ -130,6 +133,35 @@ export const judgeInTheWay = (sessions: readings.SessionInTheWay[]): Judgement =
     .slice(0, 3)
     .map((one) => `${one.pid} (${one.user}) ${one.state} for ${one.seconds} s, ${one.blocks} wait for it`);
   return ['bad', `${sessions.length} sessions are in the way: ${shown.join('; ')}`];
+};
+
+export const judgeDisk = ({ usedBytes, sizeBytes }: readings.DiskUse): Judgement => {
+  const used = `${(usedBytes / GIB).toFixed(1)} GiB in use`;
+  return sizeBytes === undefined
+    ? ['unknown', `${used}; how large the disk is, nobody has said (database.diskGiB)`]
+    : [
+        usedBytes / sizeBytes > DISK_USED ? 'bad' : 'ok',
+        `${used}, ${percent(usedBytes / sizeBytes)} of ${(sizeBytes / GIB).toFixed(1)} GiB`,
+      ];
+};
+
+export const judgeHostedServices = (services: readings.HostedService[]): Judgement => {
+  const ill = services.filter(({ healthy }) => !healthy);
+  return ill.length === 0
+    ? ['ok', `${services.map(({ name }) => name).join(', ')} are healthy, says Supabase`]
+    : ['bad', ill.map(({ name, status }) => `${name}: ${status}`).join('; ')];
+};
+
+export const judgeAdvice = (advice: readings.Advice[]): Judgement => [
+  advice.some(({ level }) => level === 'ERROR') ? 'bad' : 'ok',
+  advice.map(({ title }) => title).join('; ') || 'Supabase advises nothing',
+];
+
+export const judgeHostedCapacity = ({ compute, poolSize, maxClients, disk }: readings.HostedCapacity): Judgement => {
+  const [verdict, summary] = judgeDisk(disk);
+  const pooler = poolSize === undefined ? '' : `, the pooler holds ${poolSize} connections`;
+  const clients = maxClients === undefined ? '' : ` for up to ${maxClients} clients`;
+  return [verdict, `${compute}${pooler}${clients}; ${summary}`];
 };
 
 /** A busy pool makes clients wait for a moment; only a wait that users feel counts. */

@@ -2,7 +2,8 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { Client } from 'pg';
 import { digestOf } from '../../src/runbook/decisions.ts';
-import { Settings, type Action, type Approval, type Effect } from '../../src/contracts/index.ts';
+import { indexPlan } from '../../activities/postgres/indexes.ts';
+import { Settings, type Action, type Approval, type CreateIndex, type Effect } from '../../src/contracts/index.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { startAppPostgres } from '../../src/embedded/app-database.ts';
 import { startPgBouncer } from '../../src/embedded/pgbouncer.ts';
@@ -43,6 +44,13 @@ export function approvalOf<A extends Action>(action: A, fence = 1): Approval<A> 
     fence,
   };
 }
+
+/** The order to make an index on one column of a table of `public`. */
+export const indexAction = (table: string, column: string): CreateIndex => ({
+  kind: 'create-index',
+  ...scope,
+  ...indexPlan('public', table, [column]),
+});
 
 /** Run an activity as a worker would. */
 export const asActivity = (act: () => Promise<Effect>): Promise<Effect> =>

@@ -2,8 +2,9 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
-import { endProcess, findProcess, identityOf, lastLines, startProcess } from '../../src/processes.ts';
+import { endProcess, findProcess, identityOf } from '../../src/processes.ts';
 import { failsAsDeclared, serving } from './http-server.ts';
+import { killedWhen } from './killed.ts';
 import { approval, createRig, on, order, type Rig } from './local-releases-rig.ts';
 
 let rig: Rig;
@@ -124,29 +125,18 @@ it('scales within the limit, and back', async () => {
 });
 
 describe('when the worker is killed', () => {
-  /** The activity in a process of its own, killed as soon as `when` holds. */
-  const killed = async (key: string, ref: string, when: (state: string) => boolean) => {
-    const name = `worker-${key}`;
-    const request = {
-      variables: { HOLDFAST_STATE_DIR: rig.stateDir, CADDY_ADMIN_URL: rig.adminUrl },
-      settings: rig.settings,
-      order: order(ref, key, 10),
-    };
-    const file = join(rig.stateDir, `${name}.json`);
-    await writeFile(file, JSON.stringify(request));
-    const { pid, logFile } = await startProcess({
-      stateDir: rig.stateDir,
-      name,
-      command: process.execPath,
-      args: [join(__dirname, 'local-releases-worker.ts'), file],
-    });
-    while (!when(await readFile(stateFile(), 'utf8'))) {
-      if ((await findProcess(rig.stateDir, name)) === undefined) throw new Error(await lastLines(logFile));
-      await sleep(2);
-    }
-    process.kill(pid, 'SIGKILL');
-    while ((await findProcess(rig.stateDir, name)) !== undefined) await sleep(5);
-  };
+  const killed = (key: string, ref: string, when: (state: string) => boolean) =>
+    killedWhen(
+      rig.stateDir,
+      {
+        provider: 'local-releases',
+        activity: 'release',
+        variables: { HOLDFAST_STATE_DIR: rig.stateDir, CADDY_ADMIN_URL: rig.adminUrl },
+        settings: rig.settings,
+        argument: order(ref, key, 10),
+      },
+      async () => when(await readFile(stateFile(), 'utf8')),
+    );
 
   it('before the traffic moved, the retry does it once', async () => {
     await killed('killed-early', 'v3', (state) => state.includes('"intent"'));

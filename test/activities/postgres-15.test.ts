@@ -1,15 +1,16 @@
 /** Debian's Postgres 15 with hypopg: an index is proved by a hypothetical one before it is proposed. */
 import { chmodSync, chownSync, existsSync, readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { createActivities } from '../../activities/postgres.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { postgresUser } from '../../src/embedded/postgres.ts';
-import { runCommand, startProcess } from '../../src/processes.ts';
+import { findProcess, runCommand, startProcess } from '../../src/processes.ts';
 import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
-import { approvalOf, asActivity, scope, settings } from './database-rig.ts';
+import { approvalOf, asActivity, indexAction, scope, settings } from './database-rig.ts';
 
+const ROWS = 200_000;
 const BIN = '/usr/lib/postgresql/15/bin';
 const there = existsSync('/usr/share/postgresql/15/extension/hypopg.control') && process.getuid?.() === 0;
 const described = there ? describe : describe.skip;
@@ -17,6 +18,7 @@ const described = there ? describe : describe.skip;
 described('Postgres 15 with hypopg', () => {
   const stateDir = scratchFolder();
   let admin: Client;
+  let at: (user: string) => string;
   let activities: ReturnType<typeof createActivities>;
   beforeAll(async () => {
     const owner = await postgresUser();
@@ -47,7 +49,7 @@ described('Postgres 15 with hypopg', () => {
       stopSignal: 'SIGINT',
       ...owner,
     });
-    const at = (user: string) => `postgresql://${user}@127.0.0.1:${port}/postgres`;
+    at = (user) => `postgresql://${user}@127.0.0.1:${port}/postgres`;
     await until(async () => {
       admin = new Client({ connectionString: at('postgres') });
       return admin.connect().then(
@@ -61,7 +63,7 @@ described('Postgres 15 with hypopg', () => {
       create role holdfast_owner login; grant holdfast_owner to holdfast; grant create on schema public to holdfast_owner;
       set role holdfast_owner;
       create table big (id int generated always as identity primary key, customer int, filler text);
-      insert into big (customer, filler) select n % 5000, repeat('x', 40) from generate_series(1, 60000) as n;
+      insert into big (customer, filler) select n % 5000, repeat('x', 40) from generate_series(1, ${ROWS}) as n;
       analyze big; reset role`);
     const environment = settings.services[0]?.environments['production'];
     if (environment === undefined) throw new Error('the rig has no production');
@@ -95,6 +97,40 @@ described('Postgres 15 with hypopg', () => {
     const approval = approvalOf({ kind: 'create-index', ...scope, ...plan } as const, 1);
     expect(await asActivity(() => activities.createIndex(approval))).toMatchObject({ changed: true });
     expect(await run('select count(*) from big where customer = $1')).toBeUndefined();
+    expect(await asActivity(() => activities.undoCreateIndex(approval))).toMatchObject({ changed: true });
+  });
+
+  it('leaves a long pg_dump at its work: no index is made beside it, no session of it is ended, and it completes', async () => {
+    const dump = {
+      stateDir,
+      name: 'pg_dump',
+      command: join(BIN, 'pg_dump'),
+      args: ['--data-only', '-t', 'big', at('postgres')],
+    };
+    const { pid, logFile } = await startProcess(dump);
+    await until(
+      async () => (await admin.query(`select from pg_stat_activity where application_name = 'pg_dump'`)).rowCount === 1,
+    );
+    process.kill(pid, 'SIGSTOP');
+    const sessions = async () =>
+      (await admin.query(`select pid from pg_stat_activity where application_name = 'pg_dump'`)).rows;
+    const before = await sessions();
+    const approval = approvalOf(indexAction('big', 'filler'), 2);
+    try {
+      await until(async () => (await activities.sessionsInTheWay(scope)).length > 0);
+      const [found] = await activities.sessionsInTheWay(scope);
+      expect(found).toMatchObject({ application: 'pg_dump', spared: expect.any(String) });
+      const { seconds: _s, blocks: _b, waits: _w, spared: _p, ...ref } = found!;
+      const end = approvalOf({ kind: 'end-sessions', ...scope, sessions: [ref] } as const, 2);
+      await expect(asActivity(() => activities.endSessions(end))).rejects.toMatchObject({ type: 'StaleApproval' });
+      await expect(asActivity(() => activities.createIndex(approval))).rejects.toMatchObject({ type: 'Unavailable' });
+      expect(await sessions()).toEqual(before);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await until(async () => (await findProcess(stateDir, 'pg_dump')) === undefined);
+    expect((await readFile(logFile, 'utf8')).split('\n').filter((line) => line.endsWith('x'))).toHaveLength(ROWS);
+    expect(await asActivity(() => activities.createIndex(approval))).toMatchObject({ changed: true });
     expect(await asActivity(() => activities.undoCreateIndex(approval))).toMatchObject({ changed: true });
   });
 

@@ -203,6 +203,7 @@ it('survives kill -9 of the worker while it waits and again inside the rollback:
 const withPool = pgbouncerBinary() === undefined ? it.skip : it;
 withPool.each([
   ['idle-in-transaction', 'mitigated', 'end-sessions'],
+  ['leak', 'mitigated', 'roll-back'],
   ['refused', 'handed-over', undefined],
 ])(
   'plays the database game day %s to its end: %s',

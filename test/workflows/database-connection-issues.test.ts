@@ -1,7 +1,7 @@
 import type { PoolUse, SessionInTheWay, SlowStatement } from '../../src/contracts/index.ts';
 import type { Ports } from '../../src/contracts/ports.ts';
 import { failure } from '../../src/errors.ts';
-import { incident, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
+import { incident, policyOf, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
 
 let time: SkippedTime;
 beforeEach(async () => {
@@ -85,10 +85,85 @@ it('covers every line of the diagnosis', async () => {
     'application health',
     'connection pool',
     'connections of the server',
+    'disk',
     'failed requests',
+    'recent deployments',
     'sessions in the way',
     'slow statements',
   ]);
+  await stopped(run);
+});
+
+const leaked = [1, 2, 3, 4].map((pid) => ({ ...holder, pid, application: 'shop', blocks: 0 }));
+
+it('rolls the release back that leaks connections, instead of ending what it would leak again', async () => {
+  const run = await start({ sessionsInTheWay: async () => leaked });
+  const { action, why } = (await proposed(run)) ?? {};
+  expect(action).toMatchObject({ kind: 'roll-back', from: 'v2', to: 'v1' });
+  expect(why).toContainEqual(expect.stringContaining('forgot its transaction 120 s ago, after v2 went live'));
+  await run.decide('approved', 'responder');
+  expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+});
+
+it('ends the sessions where they are older than the release', async () => {
+  const running = { version: 'v2', commit: 'c', deployedAt: '2026-11-24T09:00:00Z', weight: 1, instances: 2 };
+  const releases = { running, previous: { ...running, version: 'v1' }, recent: [running], maxInstances: 4 };
+  const run = await start({ sessionsInTheWay: async () => leaked, recentReleases: async () => releases });
+  expect((await proposed(run))?.action.kind).toBe('end-sessions');
+  await stopped(run);
+});
+
+it('ends the sessions where they are of several applications', async () => {
+  const several = leaked.map((one, i) => ({ ...one, application: `app-${i % 2}` }));
+  const run = await start({ sessionsInTheWay: async () => several });
+  expect((await proposed(run))?.action.kind).toBe('end-sessions');
+  await stopped(run);
+});
+
+it('looks again after a while when much of the pool idles in transactions that are young yet', async () => {
+  let looks = 0;
+  const run = await start({
+    poolUse: async () => pool({}),
+    connectionUse: async () => ({
+      max: 100,
+      reserved: 3,
+      used: 30,
+      groups: [{ user: 'shop', application: 'shop', state: 'idle in transaction', count: 20 }],
+      replication: 0,
+      autovacuum: 0,
+    }),
+    sessionsInTheWay: async () => ((looks += 1) === 1 ? [] : leaked),
+  });
+  expect((await proposed(run))?.action.kind).toBe('roll-back');
+  expect((await run.status()).findings.map(({ check }) => check)).toContain('sessions in the way, after a while');
+  await stopped(run);
+});
+
+const hosted = policyOf({ database: { ...policyOf().database, hosted: true } });
+
+it('asks Supabase too where it hosts the project, and proposes larger compute where the server has no room', async () => {
+  const run = await start({
+    policy: async () => hosted,
+    poolUse: async () => pool({}),
+    connectionUse: async () => ({ max: 100, reserved: 3, used: 90, groups: [], replication: 0, autovacuum: 0 }),
+  });
+  expect(await proposed(run)).toMatchObject({
+    risk: 'high',
+    action: { kind: 'resize-compute', from: 'ci_micro', to: 'ci_small' },
+    why: [expect.any(String), expect.stringContaining('$0.0206 hourly')],
+  });
+  expect((await run.status()).findings.map(({ check }) => check)).toEqual(
+    expect.arrayContaining(['hosted services', 'hosted advisors', 'hosted capacity']),
+  );
+  await stopped(run);
+});
+
+it('pauses the pool to restart it where the configuration asks for that', async () => {
+  const run = await start({
+    policy: async () => policyOf({ database: { ...hosted.database, hosted: false, restartBy: 'pause' } }),
+    poolUse: async () => pool({ serversActive: 3 }),
+  });
+  expect(await proposed(run)).toMatchObject({ risk: 'medium', action: { kind: 'reconnect-pool', pause: true } });
   await stopped(run);
 });
 

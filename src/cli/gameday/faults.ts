@@ -2,24 +2,32 @@ import { findProcess, endProcess, startProcess } from '../../processes.ts';
 import { usageError, type Context } from '../context.ts';
 import { ROOT } from '../platform.ts';
 
-/** Something real that goes wrong with the database of the shop, and what the runbook promises to come of it. */
-interface Fault {
+/** Something real that goes wrong with the shop, and what the runbook promises to come of it. */
+export interface Fault {
   what: string;
   outcome: 'mitigated' | 'handed-over';
+  /** Where it is a release of the shop that does it. */
+  release?: string;
   /** Returns how it is ended, where it has not ended by itself. */
   strike(context: Context): Promise<() => Promise<void>>;
 }
 
 const NAME = `fault-${process.pid}`;
 
+/** The connection string of the shop's database through its pool. @throws a usage error where there is none. */
+function assertPooled({ env }: Context['config']): string {
+  const databaseUrl = env['SHOP_DATABASE_URL'];
+  if (databaseUrl === undefined || env['PGBOUNCER_ADMIN_URL'] === undefined)
+    throw usageError('this game day needs PgBouncer: apt-get install pgbouncer, then start the platform again', 1);
+  return databaseUrl;
+}
+
 /** A program of the shop's that misbehaves, until it is ended. */
 const program =
   (name: string) =>
   async ({ config }: Context): Promise<() => Promise<void>> => {
-    const { HOLDFAST_STATE_DIR: stateDir, env } = config;
-    const databaseUrl = env['SHOP_DATABASE_URL'];
-    if (databaseUrl === undefined || env['PGBOUNCER_ADMIN_URL'] === undefined)
-      throw usageError('this game day needs PgBouncer: apt-get install pgbouncer, then start the platform again', 1);
+    const databaseUrl = assertPooled(config);
+    const stateDir = config.HOLDFAST_STATE_DIR;
     await startProcess({
       stateDir,
       name: NAME,
@@ -31,19 +39,34 @@ const program =
     return () => endProcess(stateDir, NAME);
   };
 
-export const FAULTS: Record<string, Fault> = {
+export const FAULTS = {
+  'bad-release': {
+    what: 'a release has a bug in its checkout',
+    outcome: 'mitigated',
+    release: 'v2',
+    strike: async () => async () => undefined,
+  },
+  leak: {
+    what: 'a release never returns its connections',
+    outcome: 'mitigated',
+    release: 'connection-leak',
+    async strike({ config }) {
+      assertPooled(config);
+      return async () => undefined;
+    },
+  },
   'idle-in-transaction': {
-    what: 'A worker of the shop has forgotten a transaction that locks the products; requests pile up behind it.',
+    what: 'a worker of the shop has forgotten a transaction that locks the products, and requests pile up behind it',
     outcome: 'mitigated',
     strike: program('idle-in-transaction'),
   },
   'slow-query': {
-    what: 'A report of the shop reads a table of a million rows without an index, again and again; the pool is full of it.',
+    what: 'a report of the shop reads a table of a million rows without an index, again and again, and fills the pool',
     outcome: 'mitigated',
     strike: program('slow-query'),
   },
   refused: {
-    what: 'The database of the shop takes no new connection any more.',
+    what: 'the database of the shop takes no new connection any more',
     outcome: 'handed-over',
     async strike({ config: { HOLDFAST_STATE_DIR: stateDir } }) {
       const server = await findProcess(stateDir, 'app-postgres');
@@ -52,4 +75,5 @@ export const FAULTS: Record<string, Fault> = {
       return async () => void process.kill(-server.pid, 'SIGCONT');
     },
   },
-};
+} satisfies Record<string, Fault>;
+export type FaultName = keyof typeof FAULTS;
