@@ -16,6 +16,8 @@ export const FAILURES = {
   Fenced: 'permanent',
   /** A release could not be started or did not become healthy; it took no traffic. */
   ReleaseFailed: 'permanent',
+  /** A backup could not be proved: it is not what was taken, or does not restore to what it must hold. */
+  NotProved: 'permanent',
   /** The answer is not what the contract says. */
   UnexpectedResponse: 'permanent',
   RateLimited: 'transient',

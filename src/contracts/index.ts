@@ -4,6 +4,7 @@ export * from './incident.ts';
 export * from './action.ts';
 export * from './decision.ts';
 export * from './change.ts';
+export * from './deployment.ts';
 export * from './status.ts';
 export * from './settings.ts';
 export * from './readings.ts';

@@ -9,6 +9,17 @@ import type {
   Scale,
   SwitchOffFlag,
 } from './action.ts';
+import type {
+  Backup,
+  Candidate,
+  Comparison,
+  MigrationPlan,
+  PipelineRun,
+  Servable,
+  SmokeReport,
+  TrafficOrder,
+  WindowState,
+} from './deployment.ts';
 import type { Approval } from './decision.ts';
 import type { ChangeReport, ChangeRequest, Grant, Ledger, ReleaseOrder } from './change.ts';
 import type { Scope, Window } from './names.ts';
@@ -91,6 +102,52 @@ export interface HostedDatabase {
   undoResizeCompute(approval: Approval<ResizeCompute>): Promise<readings.Effect>;
 }
 
+/** The git repository of a service. */
+export interface Repository {
+  candidate(of: Scope & { ref: string; version?: string | undefined; since?: string | undefined }): Promise<Candidate>;
+  /** Idempotent: the branch `release/<version>` at this commit. */
+  createReleaseBranch(of: Scope & { version: string; commit: string }): Promise<readings.Effect>;
+}
+
+/** Builds and tests a commit. Idempotent on `key`. */
+export interface Pipeline {
+  runPipeline(of: Scope & { commit: string; key: string }): Promise<PipelineRun>;
+}
+
+/** When deployments may act. */
+export interface DeploymentWindows {
+  deploymentWindow(of: Scope & { at: string }): Promise<WindowState>;
+}
+
+/** Backups of the application's database. Idempotent on `key`. */
+export interface Backups {
+  backUp(of: Scope & { key: string }): Promise<Backup>;
+  proveBackup(backup: Backup): Promise<readings.Effect>;
+}
+
+/** The schema of the application's database. */
+export interface Migrations {
+  migrationPlan(of: Scope & { commit: string }): Promise<MigrationPlan>;
+  migrate(of: Scope & { commit: string; key: string; fence: number }): Promise<readings.Effect>;
+  servable(of: Scope & { commits: string[] }): Promise<Servable[]>;
+}
+
+/** Whether a service does what it is for. */
+export interface Verification {
+  smokeTests(of: Scope): Promise<SmokeReport>;
+  verifyFunctionality(of: Scope & { commit: string; key: string }): Promise<SmokeReport>;
+}
+
+/** A release beside the running one, with a share of the traffic. Idempotent on `key`; refuses a lower fence. */
+export interface Canary {
+  shiftTraffic(order: TrafficOrder): Promise<readings.Effect>;
+}
+
+/** Compares a canary with the running release. */
+export interface CanaryMetrics {
+  compareReleases(of: Window): Promise<Comparison>;
+}
+
 /** Delivers a page; idempotent on `page.key`. */
 export interface Notifier {
   page(page: Page): Promise<void>;
@@ -130,6 +187,14 @@ export type Ports = ErrorTracker &
   DatabaseSessions &
   DatabaseIndexes &
   HostedDatabase &
+  Repository &
+  Pipeline &
+  DeploymentWindows &
+  Backups &
+  Migrations &
+  Verification &
+  Canary &
+  CanaryMetrics &
   ConnectionPool &
   Deployments &
   Flags &

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DeploymentSettings } from './deployment.ts';
 import { Duration, Identifier, ProjectRef, Scope, Severity, Slug } from './names.ts';
 
 export const Person = z.object({ name: Slug, roles: z.array(z.enum(['viewer', 'responder', 'approver', 'admin'])) });
@@ -51,6 +52,8 @@ export const Environment = z.object({
       requests: z.string(),
       match: z.record(z.string(), z.string()).default({}),
       codeLabel: z.string().default('code'),
+      /** Labels of what a canary answers, where its requests are counted apart. */
+      canaryMatch: z.record(z.string(), z.string()).optional(),
     })
     .optional(),
   flags: z.object({ file: z.string() }).optional(),
@@ -77,6 +80,7 @@ export const Environment = z.object({
       project: ProjectRef.optional(),
     })
     .prefault({}),
+  deployment: DeploymentSettings.prefault({}),
   releases: z
     .object({
       /** Path or URL of the git repository; a release is a tag or commit of it. */
