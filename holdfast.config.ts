@@ -34,6 +34,7 @@ export default defineConfig((env) => {
               url: new URL('/metrics', env['CADDY_ADMIN_URL'] ?? 'http://127.0.0.1:2019').href,
               requests: 'caddy_http_request_duration_seconds',
               match: { server: 'shop-production' },
+              canaryMatch: { server: 'shop-production-canary' },
             },
             flags: { file: flags },
             database: { longSeconds: 5, slowMs: 20, ownerRole: 'holdfast_owner', pool: 'app', diskGiB: 20 },

@@ -3,8 +3,17 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { approvedAction } from '../src/approved.ts';
 import { RollBack, Scale } from '../src/contracts/index.ts';
-import type { Approval, Effect, Release, ReleaseOrder, Releases, Scope, Settings } from '../src/contracts/index.ts';
-import type { Deployments } from '../src/contracts/ports.ts';
+import type {
+  Approval,
+  Effect,
+  Release,
+  ReleaseOrder,
+  Releases,
+  Scope,
+  Settings,
+  TrafficOrder,
+} from '../src/contracts/index.ts';
+import type { Canary, Deployments } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 import { findProcess } from '../src/processes.ts';
 import { createChange, type Place, type Target } from './local-releases/change.ts';
@@ -35,7 +44,8 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
     const live = await Promise.all([...names].map((name) => findProcess(stateDir, name)));
     const instances = live.filter((each) => each !== undefined).length;
     const { version, commit } = front;
-    return { version, commit, deployedAt: deployedAt(state, front), weight: 1, instances };
+    const weight = 1 - (front.canary?.weight ?? 0) / 100;
+    return { version, commit, deployedAt: deployedAt(state, front), weight, instances };
   };
 
   const rollBackTo = async (place: Place, state: State, version: string): Promise<string> =>
@@ -60,6 +70,7 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
       return {
         ...(running === undefined ? {} : { running }),
         ...(previous === undefined ? {} : { previous }),
+        ...(front?.canary && { canary: { version: front.canary.version, weight: front.canary.weight / 100 } }),
         recent: running === undefined ? recent : [running, ...served].slice(0, 20),
         maxInstances: place.releases.maxInstances,
       };
@@ -75,6 +86,24 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
         count: capacity(place, running),
         summary: `${order.service} runs ${order.ref} in ${order.environment}`,
       }));
+    },
+    /**
+     * Give a release beside the running one a share of the traffic, or take it away. Idempotent on `order.key`. Heartbeats every
+     * second. @throws ReleaseFailed (permanent) when it is not healthy: it took no traffic; Refused where nothing else runs; Fenced.
+     */
+    async shiftTraffic(order: TrafficOrder): Promise<Effect> {
+      const { service, ref, weight } = order;
+      return await change(placeOf(order), order, async (place, { running }) => {
+        if (running === undefined) throw failure('Refused', `${service} runs nothing yet that ${ref} could be beside`);
+        const { version, commit, instances } = running;
+        const stays = { version, commit, count: instances.length };
+        if (weight === 0) return { ...stays, summary: `${version} of ${service} has all of the traffic again` };
+        if (ref === version) throw failure('Refused', `${ref} of ${service} runs already`);
+        const beside = await commitOf(place.directory, place.releases.repository, ref);
+        const count = Math.max(1, Math.ceil((instances.length * weight) / 100));
+        const summary = `${ref} of ${service} has ${weight} % of the traffic`;
+        return { ...stays, summary, canary: { version: ref, commit: beside, count, weight } };
+      });
     },
     /**
      * Return the traffic to the approved release, with as many instances as run now. Idempotent on `approval.id`.
@@ -133,7 +162,7 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
           : 'it was not scaled: nothing to undo',
       );
     },
-  } satisfies Deployments;
+  } satisfies Deployments & Canary;
 }
 
 const capacity = ({ releases }: Place, running: Pick<Release, 'instances'> | undefined): number =>

@@ -3,11 +3,19 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import type { ErrorRatio, ResponseTimes, Saturation, Scope, Settings, Window } from '../src/contracts/index.ts';
-import type { Metrics } from '../src/contracts/ports.ts';
+import type {
+  Comparison,
+  ErrorRatio,
+  ResponseTimes,
+  Saturation,
+  Scope,
+  Settings,
+  Window,
+} from '../src/contracts/index.ts';
+import type { CanaryMetrics, Metrics } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 import { request } from '../src/http.ts';
-import { increase, quantileMs, samplesOf, total, type Sample } from './scrape/series.ts';
+import { increase, quantileMs, samplesOf, total, type Sample, type Series } from './scrape/series.ts';
 
 const KEEP_MS = 15 * 60_000;
 const FRESH_MS = 250;
@@ -51,20 +59,26 @@ export function createActivities({ HOLDFAST_STATE_DIR }: z.output<typeof env>, s
     return (await sampled(url, names)).slice(first);
   }
 
-  const requestsOf = async ({ service, environment, windowSeconds }: Window) => {
+  const metricsOf = ({ service, environment }: Scope) => {
     const of = settings.services.find(({ name }) => name === service)?.environments[environment]?.metrics;
     if (of === undefined) throw failure('NotConfigured', `${service}/${environment} has no metrics configured`);
-    const { url, requests, match, codeLabel } = of;
+    return of;
+  };
+  /** What was counted in the window of the series that these labels match. */
+  const requestsOf = async (of: Window, match = metricsOf(of).match) => {
+    const { url, requests, codeLabel } = metricsOf(of);
     const [counts, buckets] = [`${requests}_count`, `${requests}_bucket`];
-    const window = await windowOf(url, [counts, buckets], windowSeconds);
-    const matching = ({ labels }: { labels: Record<string, string> }): boolean =>
+    const window = await windowOf(url, [counts, buckets], of.windowSeconds);
+    const matching = ({ labels }: Series): boolean =>
       Object.entries(match).every(([label, value]) => labels[label] === value);
     const all = increase(window).filter(matching);
+    const counted = all.filter(({ name }) => name === counts);
     return {
       seconds: secondsOf(window),
-      codeLabel,
-      counts: all.filter(({ name }) => name === counts),
+      counts: counted,
       buckets: all.filter(({ name }) => name === buckets),
+      requests: total(counted),
+      failed: total(counted.filter(({ labels }) => labels[codeLabel]?.startsWith('5'))),
     };
   };
 
@@ -83,15 +97,32 @@ export function createActivities({ HOLDFAST_STATE_DIR }: z.output<typeof env>, s
   return {
     /** Share of the answers of the window whose code is 5xx; `windowSeconds` of the answer is what was measured. */
     async errorRatio(of: Window): Promise<ErrorRatio> {
-      const { seconds, codeLabel, counts } = await requestsOf(of);
-      const requests = total(counts);
-      const failed = total(counts.filter(({ labels }) => labels[codeLabel]?.startsWith('5')));
-      return { ratio: requests === 0 ? 0 : failed / requests, requests, windowSeconds: seconds };
+      const { seconds, requests, failed } = await requestsOf(of);
+      return { ratio: ratioOf(failed, requests), requests, windowSeconds: seconds };
     },
     /** Quantiles of the window, interpolated within the histogram's bucket. */
     async responseTimes(of: Window): Promise<ResponseTimes> {
-      const { counts, buckets } = await requestsOf(of);
-      return { p50Ms: quantileMs(buckets, 0.5), p95Ms: quantileMs(buckets, 0.95), requests: total(counts) };
+      const { requests, buckets } = await requestsOf(of);
+      return { p50Ms: quantileMs(buckets, 0.5), p95Ms: quantileMs(buckets, 0.95), requests };
+    },
+    /** The canary by the series of `metrics.canaryMatch`; the running release is what all requests are without them. */
+    async compareReleases(of: Window): Promise<Comparison> {
+      const { canaryMatch } = metricsOf(of);
+      if (canaryMatch === undefined)
+        throw failure('NotConfigured', `${of.service}/${of.environment}: metrics.canaryMatch is not configured`);
+      const [all, beside] = await Promise.all([requestsOf(of), requestsOf(of, canaryMatch)]);
+      const requests = Math.max(0, all.requests - beside.requests);
+      const failed = Math.max(0, all.failed - beside.failed);
+      const without = [...all.buckets, ...beside.buckets.map((one) => ({ ...one, value: -one.value }))];
+      return {
+        canary: {
+          requests: beside.requests,
+          errorRatio: ratioOf(beside.failed, beside.requests),
+          p95Ms: quantileMs(beside.buckets, 0.95),
+        },
+        running: { requests, errorRatio: ratioOf(failed, requests), p95Ms: quantileMs(without, 0.95) },
+        windowSeconds: all.seconds,
+      };
     },
     /**
      * CPU use of the busiest instance that answers.
@@ -111,7 +142,8 @@ export function createActivities({ HOLDFAST_STATE_DIR }: z.output<typeof env>, s
         throw failed?.reason ?? failure('Unavailable', `no instance of ${of.service} is running`);
       return { busiest: Math.max(...measured), instances: measured.length };
     },
-  } satisfies Metrics;
+  } satisfies Metrics & CanaryMetrics;
 }
 
+const ratioOf = (failed: number, requests: number): number => (requests === 0 ? 0 : failed / requests);
 const secondsOf = (window: Sample[]): number => ((window.at(-1)?.at ?? 0) - (window[0]?.at ?? 0)) / 1000;

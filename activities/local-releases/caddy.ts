@@ -10,7 +10,20 @@ const RETRY_MS = 100;
 
 const Handler = z.looseObject({ handler: z.string() });
 const Server = z.object({ routes: z.array(z.object({ handle: z.array(Handler) })).default([]) }).nullable();
-const Marks = z.object({ holdfast_switch: z.string(), holdfast_version: z.string(), holdfast_commit: z.string() });
+const Marks = z.object({
+  holdfast_switch: z.string(),
+  holdfast_version: z.string(),
+  holdfast_commit: z.string(),
+  holdfast_canary: z
+    .object({
+      version: z.string(),
+      commit: z.string(),
+      ports: z.array(z.number()),
+      weight: z.number(),
+      port: z.number(),
+    })
+    .optional(),
+});
 const Proxy = z.object({ upstreams: z.array(z.object({ dial: z.string() })) });
 const Upstreams = z.array(z.object({ address: z.string(), num_requests: z.number() })).nullable();
 
@@ -20,13 +33,16 @@ export interface Front {
   version: string;
   commit: string;
   ports: number[];
+  /** A release beside it: `weight` percent of the requests go to a server of its own at `port`, which counts them apart. */
+  canary?: { version: string; commit: string; ports: number[]; weight: number; port: number } | undefined;
 }
 
 export interface FrontDoor {
   /** Undefined when no release was given this server's traffic. */
   read(server: string): Promise<Front | undefined>;
   /**
-   * Point a server at instances, and read it back. Requests in flight stay with what served them.
+   * Point a server at instances, and read it back. Requests in flight stay with what served them. A canary has the server
+   * `<server>-canary`, which is there before it gets requests and goes when it gets none any more.
    * @throws Unavailable (transient) when another change of Caddy's configuration came in between.
    */
   point(of: { server: string; id: string; listen: string; front: Front }): Promise<void>;
@@ -66,37 +82,60 @@ export function createFrontDoor(adminUrl: string): FrontDoor {
     });
   };
   const read = async (server: string): Promise<{ front: Front | undefined; etag: string }> => {
-    const path = `/config/apps/http/servers/${server}`;
+    const path = pathOf(server);
     const { value, etag } = await load(path);
     const handlers = parsed(Server, value, `Caddy GET ${path}`)?.routes.flatMap(({ handle }) => handle) ?? [];
     const marks = Marks.safeParse(handlers.find(({ handler }) => handler === 'vars'));
     const proxy = Proxy.safeParse(handlers.find(({ handler }) => handler === 'reverse_proxy'));
     if (!marks.success || !proxy.success) return { front: undefined, etag };
+    const { holdfast_switch: switchId, holdfast_version: version, holdfast_commit: commit } = marks.data;
+    const canary = marks.data.holdfast_canary;
+    const ports = proxy.data.upstreams.map(({ dial }) => Number(dial.split(':').at(-1)));
     return {
       etag,
       front: {
-        switchId: marks.data.holdfast_switch,
-        version: marks.data.holdfast_version,
-        commit: marks.data.holdfast_commit,
-        ports: proxy.data.upstreams.map(({ dial }) => Number(dial.split(':').at(-1))),
+        switchId,
+        version,
+        commit,
+        ports: ports.filter((port) => port !== canary?.port),
+        ...(canary && { canary }),
       },
     };
+  };
+  const pathOf = (server: string): string => `/config/apps/http/servers/${server}`;
+  /** Set a server, or replace the whole of it: only where it is as it was read, when that is said. */
+  const set = async (server: string, config: object, etag?: string): Promise<void> => {
+    await request(new URL(pathOf(server), adminUrl).href, {
+      what: `Caddy POST ${pathOf(server)}`,
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json', ...(etag !== undefined && { 'if-match': etag }) },
+      body: JSON.stringify(config),
+    });
+  };
+  const remove = async (server: string): Promise<void> => {
+    const what = `Caddy DELETE ${pathOf(server)}`;
+    await request(new URL(pathOf(server), adminUrl).href, { what, method: 'DELETE', headers }).catch((error: Error) => {
+      if ((error as { type?: string }).type !== 'NotFound') throw error;
+    });
   };
   return {
     read: async (server) => (await read(server)).front,
     async point({ server, id, listen, front }) {
-      const { etag } = await read(server);
-      const path = `/config/apps/http/servers/${server}`;
-      const posted = await request(new URL(path, adminUrl).href, {
-        what: `Caddy POST ${path}`,
-        method: 'POST', // sets, or replaces the whole
-        headers: { ...headers, 'content-type': 'application/json', 'if-match': etag },
-        body: JSON.stringify(serverOf(id, listen, front)),
-      }).catch((error: Error) => error);
+      const { front: before, etag: first } = await read(server);
+      const beside = `${server}-canary`;
+      const { canary } = front;
+      if (canary !== undefined) {
+        const served = { ...canary, switchId: front.switchId };
+        await set(beside, serverOf(`${id}-canary`, addressOf(canary.port), served));
+      }
+      const etag = canary === undefined ? first : (await read(server)).etag;
+      const posted = await set(server, serverOf(id, listen, front), etag).catch((error: Error) => error);
       const now = await read(server);
-      if (now.front?.switchId === front.switchId) return; // also when the answer was lost
-      if (posted instanceof Error && !posted.message.includes('HTTP 412')) throw posted;
-      throw failure('Unavailable', `Caddy's ${server} was changed by someone else at the same moment`);
+      if (now.front?.switchId !== front.switchId) {
+        if (posted instanceof Error && !posted.message.includes('HTTP 412')) throw posted;
+        throw failure('Unavailable', `Caddy's ${server} was changed by someone else at the same moment`);
+      }
+      if (canary === undefined && before?.canary !== undefined) await remove(beside);
     },
     async drain(ports) {
       const addresses = new Set(ports.map(addressOf));
@@ -111,18 +150,36 @@ export function createFrontDoor(adminUrl: string): FrontDoor {
   };
 }
 
-const serverOf = (id: string, listen: string, { switchId, version, commit, ports }: Front): object => ({
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+
+/** How requests are shared out: evenly, or by the smallest whole numbers that give the canary its percent. */
+function selectionOf({ ports, canary }: Front): object {
+  if (canary === undefined) return { policy: 'round_robin' };
+  const [each, beside] = [100 - canary.weight, canary.weight * ports.length].map(Math.round) as [number, number];
+  const by = gcd(each, beside);
+  return { policy: 'weighted_round_robin', weights: [...ports.map(() => each / by), beside / by] };
+}
+
+const serverOf = (id: string, listen: string, front: Front): object => ({
   '@id': id,
   listen: [listen],
   automatic_https: { disable: true },
   routes: [
     {
       handle: [
-        { handler: 'vars', holdfast_switch: switchId, holdfast_version: version, holdfast_commit: commit },
+        {
+          handler: 'vars',
+          holdfast_switch: front.switchId,
+          holdfast_version: front.version,
+          holdfast_commit: front.commit,
+          ...(front.canary && { holdfast_canary: front.canary }),
+        },
         {
           handler: 'reverse_proxy',
-          upstreams: ports.map((port) => ({ dial: addressOf(port) })),
-          load_balancing: { selection_policy: { policy: 'round_robin' }, try_duration: '2s', try_interval: '50ms' },
+          upstreams: [...front.ports, ...(front.canary ? [front.canary.port] : [])].map((port) => ({
+            dial: addressOf(port),
+          })),
+          load_balancing: { selection_policy: selectionOf(front), try_duration: '2s', try_interval: '50ms' },
           health_checks: { passive: { fail_duration: '5s' } },
         },
       ],

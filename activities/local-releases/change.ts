@@ -5,7 +5,16 @@ import { failure } from '../../src/errors.ts';
 import type { Front, FrontDoor } from './caddy.ts';
 import { checkout } from './checkout.ts';
 import * as instances from './instances.ts';
-import { abandoned, completed, locked, readState, writeState, type Intent, type State } from './state.ts';
+import {
+  abandoned,
+  completed,
+  locked,
+  readState,
+  writeState,
+  type Instance,
+  type Intent,
+  type State,
+} from './state.ts';
 
 const HEARTBEAT_MS = 1000;
 
@@ -21,6 +30,8 @@ export interface Target {
   commit: string;
   count: number;
   summary: string;
+  /** What shall run beside it, with so many percent of the traffic. */
+  canary?: { version: string; commit: string; count: number; weight: number };
 }
 export interface Order {
   key: string;
@@ -58,7 +69,8 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
   }
 
   async function complete(place: Place, state: State, intent: Intent): Promise<State> {
-    await instances.writeTargets(stateDir, { ...place, ...intent.group });
+    const groups = [intent.group, ...(intent.canary ? [intent.canary] : [])];
+    await instances.writeTargets(stateDir, { ...place, groups });
     return await retire(place, await save(place, completed(state, intent)));
   }
 
@@ -66,44 +78,80 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
     return await retire(place, await save(place, abandoned(state, intent)));
   }
 
-  /** Make the target run and take the traffic, with the instances that already do; undefined when it is so already. */
-  async function bringUp(place: Place, before: State, front: Front | undefined, target: Target, order: Order) {
-    const { version, commit, count, summary } = target;
-    const { releases, healthPath } = place;
-    const candidates =
-      before.running?.commit === commit && before.running.version === version ? before.running.instances : [];
-    const proofs = await Promise.all(candidates.map((each) => instances.healthy(stateDir, each, healthPath)));
+  /** Who serves a release: the instances that do so already and are healthy, and as many new ones as are missing. */
+  async function crewOf(
+    place: Place,
+    { running, canary }: State,
+    { version, commit, count }: Pick<Target, 'version' | 'commit' | 'count'>,
+    sequence: number,
+  ) {
+    const candidates = [running, canary].flatMap((group) =>
+      group?.commit === commit && group.version === version ? group.instances : [],
+    );
+    const proofs = await Promise.all(candidates.map((each) => instances.healthy(stateDir, each, place.healthPath)));
     const kept = candidates.filter((_, i) => proofs[i]).slice(0, count);
-    const pointed = front !== undefined && front.switchId === before.running?.switchId;
-    if (pointed && kept.length === count && candidates.length === count) return undefined;
+    const fresh = [];
+    for (let n = sequence + 1; n <= sequence + count - kept.length; n += 1) {
+      const name = `${place.service}-${place.environment}-${version.replaceAll('/', '-')}-${n}`;
+      fresh.push({ name, port: await instances.freePort() });
+    }
+    const complete = kept.length === count && candidates.length === count;
+    return { instances: [...kept, ...fresh], fresh, complete, sequence: sequence + count };
+  }
 
-    const own = { ...releases.env, RELEASE: version };
-    const environment = instances.environmentOf(inherited, own);
+  /** Start instances of a release, all healthy or none: what fails is thrown when all are settled. */
+  async function start(place: Place, { version, commit }: Pick<Target, 'version' | 'commit'>, fresh: Instance[]) {
+    if (fresh.length === 0) return;
+    const { releases, healthPath } = place;
+    const env = instances.environmentOf(inherited, { ...releases.env, RELEASE: version });
     const cwd = await checkout({
       directory: place.directory,
       modules: join(stateDir, 'releases', 'modules'),
       commit,
       install: releases.install,
-      env: environment,
+      env,
     });
-    const sequence = before.sequence + count;
-    const fresh = [];
-    for (let n = before.sequence + 1; n <= before.sequence + count - kept.length; n += 1) {
-      const name = `${place.service}-${place.environment}-${version.replaceAll('/', '-')}-${n}`;
-      fresh.push({ name, port: await instances.freePort() });
-    }
+    const starting = fresh.map((instance) =>
+      instances.startInstance({ stateDir, instance, cwd, start: releases.start, env, healthPath }),
+    );
+    const failed = (await Promise.allSettled(starting)).find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
+  }
+
+  /** Make the target run and take the traffic, with the instances that already do; undefined when it is so already. */
+  async function bringUp(place: Place, before: State, front: Front | undefined, target: Target, order: Order) {
+    const { version, commit, summary } = target;
+    const { releases } = place;
+    const main = await crewOf(place, before, target, before.sequence);
+    const side = target.canary && (await crewOf(place, before, target.canary, main.sequence));
+    const pointed = front !== undefined && front.switchId === before.running?.switchId;
+    const shared = target.canary?.weight === before.canary?.weight && side?.complete !== false;
+    if (pointed && main.complete && shared) return undefined;
+
+    const { sequence } = side ?? main;
     const intent: Intent = {
       key: order.key,
       fence: order.fence,
       switchId: `${order.key}@${sequence}`,
       at: new Date().toISOString(),
       summary,
-      group: { version, commit, instances: [...kept, ...fresh] },
+      group: { version, commit, instances: main.instances },
+      ...(target.canary &&
+        side && {
+          canary: {
+            version: target.canary.version,
+            commit: target.canary.commit,
+            instances: side.instances,
+            weight: target.canary.weight,
+            port: before.canary?.port ?? (await instances.freePort()),
+          },
+        }),
     };
     const state = await save(place, { ...before, sequence, intent });
-    const starting = fresh.map((instance) =>
-      instances.startInstance({ stateDir, instance, cwd, start: releases.start, env: environment, healthPath }),
-    );
+    const starting = [
+      start(place, target, main.fresh),
+      target.canary && side && start(place, target.canary, side.fresh),
+    ];
     const failed = (await Promise.allSettled(starting)).find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') {
       await giveUp(place, state, intent);
@@ -114,7 +162,7 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
       server: releases.server,
       id: `holdfast-${place.service}-${place.environment}`,
       listen: releases.listen,
-      front: { switchId: intent.switchId, version, commit, ports },
+      front: { switchId: intent.switchId, version, commit, ports, canary: sideOf(intent) },
     });
     await complete(place, state, intent);
     return intent;
@@ -147,14 +195,28 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
 
   /** A key that was done changes nothing again; but what it left running must run, so dead instances are started anew. */
   async function revive(place: Place, state: State, front: Front | undefined, done: Order & { summary: string }) {
-    const { running } = state;
-    if (running?.key === done.key)
-      await bringUp(place, state, front, { ...running, count: running.instances.length, summary: done.summary }, done);
+    const { running, canary } = state;
+    if (running?.key === done.key) {
+      const side = canary && { ...canary, count: canary.instances.length };
+      const { version, commit, instances: crew } = running;
+      const target = { version, commit, count: crew.length, summary: done.summary, ...(side && { canary: side }) };
+      await bringUp(place, state, front, target, done);
+    }
     return { changed: false, summary: `done already: ${done.summary}` };
   }
 
   return change;
 }
+
+/** The canary of an intent, as Caddy is told of it. */
+const sideOf = ({ canary }: Intent): Front['canary'] =>
+  canary && {
+    version: canary.version,
+    commit: canary.commit,
+    weight: canary.weight,
+    port: canary.port,
+    ports: canary.instances.map(({ port }) => port),
+  };
 
 /** Caddy's word; where it was restarted and has none, what was running last. */
 const runningOf = ({ running }: State, front: Front | undefined) =>

@@ -114,11 +114,14 @@ function kill(pid: number): void {
  */
 export async function writeTargets(
   stateDir: string,
-  of: { service: string; environment: string; version: string; instances: Instance[] },
+  of: { service: string; environment: string; groups: { version: string; instances: Instance[] }[] },
 ): Promise<void> {
-  const { service, environment, version, instances } = of;
-  const targets = instances.map(({ port }) => `127.0.0.1:${port}`);
+  const { service, environment, groups } = of;
+  const entries = groups.map(({ version, instances }) => ({
+    targets: instances.map(({ port }) => `127.0.0.1:${port}`),
+    labels: { service, environment, version },
+  }));
   const file = join(stateDir, 'targets', `${service}-${environment}.json`);
   await mkdir(dirname(file), { recursive: true });
-  await writeWhole(file, JSON.stringify([{ targets, labels: { service, environment, version } }]), 0o644);
+  await writeWhole(file, JSON.stringify(entries), 0o644);
 }

@@ -17,6 +17,9 @@ export type Instance = z.output<typeof Instance>;
 
 const Group = z.object({ version: z.string(), commit: z.string(), instances: z.array(Instance) });
 
+/** A release beside the running one; Caddy's server of its own listens on `port`. */
+const Beside = Group.extend({ weight: z.number(), port: z.number().int() });
+
 /** A change of traffic, written before anything is started. `switchId` is what Caddy says once it has happened. */
 const Intent = z.object({
   key: z.string(),
@@ -25,6 +28,7 @@ const Intent = z.object({
   at: Instant,
   summary: z.string(),
   group: Group,
+  canary: Beside.optional(),
 });
 export type Intent = z.output<typeof Intent>;
 
@@ -34,6 +38,7 @@ const State = z.object({
   /** Numbers the instances. */
   sequence: z.number().int().default(0),
   running: Group.extend({ key: z.string(), switchId: z.string(), at: Instant }).optional(),
+  canary: Beside.optional(),
   intent: Intent.optional(),
   /** Instances without traffic that are still to be ended. */
   retiring: z.array(Instance).default([]),
@@ -62,15 +67,19 @@ export async function writeState(directory: string, state: State): Promise<void>
 }
 
 /** The state after Caddy has taken the intent. The time of a release stays when only its instances changed. */
-export function completed(state: State, { key, fence, switchId, at, summary, group }: Intent): State {
+export function completed(state: State, { key, fence, switchId, at, summary, group, canary }: Intent): State {
   const before = state.running;
   const same = before?.version === group.version && before.commit === group.commit;
-  const kept = new Set(group.instances.map(({ name }) => name));
-  const { intent: _, ...rest } = state;
+  const kept = new Set([...group.instances, ...(canary?.instances ?? [])].map(({ name }) => name));
+  const { intent: _, canary: beside, ...rest } = state;
   return {
     ...rest,
     running: { ...group, key, switchId, at: same ? before.at : at },
-    retiring: [...state.retiring, ...(before?.instances ?? []).filter(({ name }) => !kept.has(name))],
+    ...(canary && { canary }),
+    retiring: [
+      ...state.retiring,
+      ...[...(before?.instances ?? []), ...(beside?.instances ?? [])].filter(({ name }) => !kept.has(name)),
+    ],
     history: same
       ? state.history
       : [{ version: group.version, commit: group.commit, key, fence, at }, ...state.history].slice(0, HISTORY),
@@ -79,10 +88,12 @@ export function completed(state: State, { key, fence, switchId, at, summary, gro
 }
 
 /** The state after an intent that moved no traffic: what it started is to be ended. */
-export function abandoned(state: State, { group }: Intent): State {
-  const running = new Set(state.running?.instances.map(({ name }) => name));
+export function abandoned(state: State, { group, canary }: Intent): State {
   const { intent: _, ...rest } = state;
-  return { ...rest, retiring: [...state.retiring, ...group.instances.filter(({ name }) => !running.has(name))] };
+  const serving = [...(state.running?.instances ?? []), ...(state.canary?.instances ?? [])];
+  const names = new Set(serving.map(({ name }) => name));
+  const begun = [...group.instances, ...(canary?.instances ?? [])];
+  return { ...rest, retiring: [...state.retiring, ...begun.filter(({ name }) => !names.has(name))] };
 }
 
 /** Work while no other worker does, on this machine. The lock is the operating system's: it ends with its holder. */

@@ -76,6 +76,8 @@ export type Release = z.output<typeof Release>;
 export const Releases = z.object({
   running: Release.optional(),
   previous: Release.optional(),
+  /** Beside the running one, with its share (0..1) of the traffic. */
+  canary: z.object({ version: z.string(), weight: z.number() }).optional(),
   recent: z.array(Release).max(20),
   maxInstances: z.number().int(),
 });
