@@ -188,7 +188,8 @@ const refOf = ({ seconds: _seconds, blocks: _blocks, waits: _waits, spared: _spa
 /** Whether much of the pool is held by transactions in which nothing happens. */
 const forgotten = (connections?: ConnectionUse, pool?: PoolUse): boolean => {
   const idle = (connections?.groups ?? []).filter(({ state }) => state.startsWith('idle in transaction'));
-  return pool !== undefined && kit.waitsLong(pool) && idle.some(({ count }) => count * 2 >= pool.size);
+  const full = pool !== undefined && (kit.waitsLong(pool) || pool.serversActive >= pool.size);
+  return full && idle.some(({ count }) => count * 2 >= pool.size);
 };
 
 /** Sessions of one application that began a transaction under the running release and forgot it, where they are many. */

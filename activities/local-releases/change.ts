@@ -148,14 +148,12 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
         }),
     };
     const state = await save(place, { ...before, sequence, intent });
-    const starting = [
-      start(place, target, main.fresh),
-      target.canary && side && start(place, target.canary, side.fresh),
-    ];
-    const failed = (await Promise.allSettled(starting)).find(({ status }) => status === 'rejected');
-    if (failed?.status === 'rejected') {
+    try {
+      await start(place, target, main.fresh);
+      if (target.canary && side) await start(place, target.canary, side.fresh);
+    } catch (error) {
       await giveUp(place, state, intent);
-      throw failed.reason;
+      throw error;
     }
     const ports = intent.group.instances.map(({ port }) => port);
     await door.point({

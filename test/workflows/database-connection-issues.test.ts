@@ -123,7 +123,7 @@ it('ends the sessions where they are of several applications', async () => {
 it('looks again after a while when much of the pool idles in transactions that are young yet', async () => {
   let looks = 0;
   const run = await start({
-    poolUse: async () => pool({}),
+    poolUse: async () => pool({ clientsWaiting: 0, maxWaitMs: 0 }),
     connectionUse: async () => ({
       max: 100,
       reserved: 3,
