@@ -82,7 +82,7 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
     async release(order: ReleaseOrder): Promise<Effect> {
       return await change(placeOf(order), order, async (place, _, running) => ({
         version: order.ref,
-        commit: await commitOf(place.directory, place.releases.repository, order.ref),
+        commit: await commitOf(place.directory, place.releases.repository, order.commit ?? order.ref),
         count: capacity(place, running),
         summary: `${order.service} runs ${order.ref} in ${order.environment}`,
       }));
@@ -92,14 +92,14 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
      * second. @throws ReleaseFailed (permanent) when it is not healthy: it took no traffic; Refused where nothing else runs; Fenced.
      */
     async shiftTraffic(order: TrafficOrder): Promise<Effect> {
-      const { service, ref, weight } = order;
+      const { service, ref, weight, commit: pinned = ref } = order;
       return await change(placeOf(order), order, async (place, { running }) => {
         if (running === undefined) throw failure('Refused', `${service} runs nothing yet that ${ref} could be beside`);
         const { version, commit, instances } = running;
         const stays = { version, commit, count: instances.length };
         if (weight === 0) return { ...stays, summary: `${version} of ${service} has all of the traffic again` };
         if (ref === version) throw failure('Refused', `${ref} of ${service} runs already`);
-        const beside = await commitOf(place.directory, place.releases.repository, ref);
+        const beside = await commitOf(place.directory, place.releases.repository, pinned);
         const count = Math.max(1, Math.ceil((instances.length * weight) / 100));
         const summary = `${ref} of ${service} has ${weight} % of the traffic`;
         return { ...stays, summary, canary: { version: ref, commit: beside, count, weight } };

@@ -30,9 +30,9 @@ export const simulatedPolicy: Policy = {
     { level: 'cto', people: ['cto'], wait: '15 minutes' },
   ],
   approval: {
-    low: { roles: ['approver'], quorum: 1, byPolicy: false },
-    medium: { roles: ['approver'], quorum: 1, byPolicy: false },
-    high: { roles: ['approver'], quorum: 2, byPolicy: false },
+    low: { roles: ['approver'], quorum: 1, fourEyes: true, byPolicy: false },
+    medium: { roles: ['approver'], quorum: 1, fourEyes: true, byPolicy: false },
+    high: { roles: ['approver'], quorum: 2, fourEyes: true, byPolicy: false },
   },
   objectives: { errorRatio: 0.01, p95Ms: 500 },
   alertAt: { errorRatio: 0.05, p95Ms: 2000 },

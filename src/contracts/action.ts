@@ -92,6 +92,23 @@ export const ResizeCompute = z.object({
 });
 export type ResizeCompute = z.output<typeof ResizeCompute>;
 
+/** Deploy one release by these steps. `digest` names its content. */
+export const Deploy = z.object({
+  kind: z.literal('deploy'),
+  ...on,
+  version: z.string(),
+  commit: z.string(),
+  digest: z.string(),
+  from: z.string().optional(),
+  steps: z.array(z.object({ name: z.string(), undo: z.string().optional() })).max(20),
+  override: z.string().max(500).optional(),
+});
+export type Deploy = z.output<typeof Deploy>;
+
+/** Go on with a procedure whose step has failed, in one of the ways that the proposal offers. */
+export const GoOn = z.object({ kind: z.literal('go-on'), ...on, step: z.string(), failed: z.string().max(500) });
+export type GoOn = z.output<typeof GoOn>;
+
 /** Everything Holdfast may do to a service. A typed value, never a command line. */
 export const Action = z.discriminatedUnion('kind', [
   RollBack,
@@ -102,6 +119,8 @@ export const Action = z.discriminatedUnion('kind', [
   ResizePool,
   CreateIndex,
   ResizeCompute,
+  Deploy,
+  GoOn,
 ]);
 export type Action = z.output<typeof Action>;
 

@@ -9,7 +9,7 @@ export const ChangeRequest = z.object({
   key: z.string(),
   /** Who holds the grant: `<workflow id>/<run id>`. Cool-downs do not hold one holder up against itself. */
   holder: z.string(),
-  kind: ActionKind.or(z.literal('deploy')),
+  kind: ActionKind,
   summary: z.string().max(500),
 });
 export type ChangeRequest = z.output<typeof ChangeRequest>;
@@ -18,13 +18,26 @@ export const Grant = z.discriminatedUnion('granted', [
   z.object({ granted: z.literal(true), fence: z.number().int() }),
   z.object({
     granted: z.literal(false),
-    because: z.enum(['kill-switch', 'cool-down', 'busy', 'frozen']),
+    because: z.enum(['kill-switch', 'cool-down', 'busy', 'frozen', 'superseded']),
     reason: z.string(),
     /** When asking again may help. */
     until: Instant.optional(),
   }),
 ]);
 export type Grant = z.output<typeof Grant>;
+
+/** A release as the ledger keeps it: equal content has an equal digest; `schema` is the last migration it was verified with. */
+export const LedgerRelease = z.object({
+  version: z.string(),
+  commit: z.string(),
+  digest: z.string(),
+  schema: z.string().optional(),
+});
+export type LedgerRelease = z.output<typeof LedgerRelease>;
+
+/** No deployment widens its traffic while it lasts; rollbacks are never held. */
+export const Freeze = z.object({ by: z.string(), reason: z.string().max(300), until: Instant.optional() });
+export type Freeze = z.output<typeof Freeze>;
 
 /** How a granted change ended; `running` is the release that serves now, where the change was about releases. */
 export const ChangeReport = z.object({
@@ -33,6 +46,10 @@ export const ChangeReport = z.object({
   key: z.string(),
   result: z.enum(['verified', 'undone', 'failed', 'unverified']),
   running: z.string().optional(),
+  /** What was verified, in full, where a deployment tells. */
+  release: LedgerRelease.optional(),
+  /** A version that is not to be deployed again without an override, and why. */
+  held: z.object({ version: z.string(), reason: z.string().max(300) }).optional(),
 });
 export type ChangeReport = z.output<typeof ChangeReport>;
 
@@ -41,6 +58,10 @@ export const Ledger = z.object({
   environment: Slug,
   running: z.string().optional(),
   lastVerifiedGood: z.string().optional(),
+  /** Newest first, at most 20. */
+  verified: z.array(LedgerRelease.extend({ at: Instant })).optional(),
+  held: z.array(z.object({ version: z.string(), reason: z.string(), at: Instant })).optional(),
+  freeze: Freeze.optional(),
   /** Newest first, at most 20. */
   changes: z.array(
     z.object({
@@ -63,6 +84,8 @@ export const ReleaseOrder = z.object({
   service: Slug,
   environment: Slug,
   ref: z.string(),
+  /** The commit that the ref named when it was approved. */
+  commit: z.string().optional(),
   key: z.string(),
   fence: z.number().int(),
 });

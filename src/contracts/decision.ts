@@ -13,6 +13,10 @@ export const Proposal = z.object({
   risk: Risk,
   action: Action,
   expiresAt: Instant,
+  /** Ways to approve it, where there are several; the first is meant when none is named. */
+  options: z.array(Slug).max(5).optional(),
+  /** Who may not decide: whoever asked for it. */
+  notBy: z.array(Slug).max(5).optional(),
 });
 export type Proposal<A extends Action = Action> = Omit<z.output<typeof Proposal>, 'action'> & { action: A };
 
@@ -28,6 +32,8 @@ export const SignedDecision = z.object({
   person: Slug,
   via: z.enum(['cli', 'console', 'slack', 'api']),
   expiresAt: Instant,
+  option: Slug.optional(),
+  reason: z.string().max(500).optional(),
   keyId: z.string(),
   /** Hex of the 64 signature bytes. */
   signature: z.string(),
@@ -38,6 +44,7 @@ export type SignedDecision = z.output<typeof SignedDecision>;
 export const CodedDecision = z.object({
   by: z.string().max(40),
   code: z.string().max(40),
+  option: z.string().max(40).optional(),
   reason: z.string().max(500).optional(),
 });
 export type CodedDecision = z.output<typeof CodedDecision>;

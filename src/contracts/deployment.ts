@@ -13,7 +13,8 @@ export const Version = z
 
 /** What starts a deployment. The same order again joins the one that runs. */
 export const DeploymentOrder = Scope.extend({
-  ref: GitRef,
+  /** Without it what was verified last in the environment before this one; in the first one the branch `main`. */
+  ref: GitRef.optional(),
   /** Given, or what follows from the commits since the last version. */
   version: Version.optional(),
   /** Who wants it: `cli:<person>`, `incident:<id>`. The person who orders does not count among those who approve. */
@@ -79,6 +80,8 @@ export type SmokeReport = z.output<typeof SmokeReport>;
 /** The share of the traffic, in percent, that goes to a release beside the running one; 0 takes it away again. */
 export const TrafficOrder = Scope.extend({
   ref: GitRef,
+  /** The commit that the ref named when it was approved. */
+  commit: z.string().optional(),
   weight: z.number().min(0).max(50),
   key: z.string(),
   fence: z.number().int(),
@@ -103,6 +106,17 @@ export const SmokeTest = z.object({
   maxMs: z.number().positive().default(2000),
 });
 export type SmokeTest = z.output<typeof SmokeTest>;
+
+/** One step of a procedure. `undo` says beforehand what taking it back means. */
+export const Step = z.object({
+  name: z.string().max(80),
+  undo: z.string().max(300).optional(),
+  state: z.enum(['planned', 'running', 'done', 'failed', 'skipped', 'undone', 'not-undone']),
+  at: Instant.optional(),
+  endedAt: Instant.optional(),
+  detail: z.string().max(500).optional(),
+});
+export type Step = z.output<typeof Step>;
 
 /** When: from `from` to `until`, or again and again by a rule of RFC 5545 from each occurrence on for `lasting`. */
 const Span = z.union([

@@ -30,8 +30,14 @@ export type Finding = z.output<typeof Finding>;
  * How a run ended. `mitigated`: verified good. `declined`: a person said no. `unanswered`: the whole ladder was paged and the
  * approval expired. `not-recovered`: everything proposed was tried and undone. `handed-over`: a person must go on, with what
  * was gathered. `stopped` and `taken-over`: by a person's order. `failed`: the automation itself broke.
+ * Of procedures: `released` (verified good), `rolled-back` (undone after a failure), `refused` (a rule forbids it; nothing was done),
+ * `superseded` (a later change took over).
  */
 export const Outcome = z.enum([
+  'released',
+  'rolled-back',
+  'refused',
+  'superseded',
   'mitigated',
   'declined',
   'unanswered',

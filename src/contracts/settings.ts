@@ -8,6 +8,8 @@ export const Person = z.object({ name: Slug, roles: z.array(z.enum(['viewer', 'r
 export const ApprovalRule = z.object({
   roles: z.array(Person.shape.roles.element).min(1),
   quorum: z.number().int().min(1).default(1),
+  /** Whoever asked for it does not count. */
+  fourEyes: z.boolean().default(true),
   /** Approved without a person, where the configuration says so. */
   byPolicy: z.boolean().default(false),
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Proposal } from './decision.ts';
+import { Step } from './deployment.ts';
 import { Finding, Incident, Outcome } from './incident.ts';
 import { Instant } from './names.ts';
 
@@ -9,6 +10,7 @@ export const Phase = z.enum([
   'waiting',
   'mitigating',
   'verifying',
+  'deploying',
   'undoing',
   'paused',
   'closed',
@@ -42,6 +44,8 @@ export const Status = z.object({
     since: Instant.optional(),
   }),
   findings: z.array(Finding),
+  /** Of a procedure. */
+  steps: z.array(Step).max(20).optional(),
   proposal: Proposal.optional(),
   decision: z.object({ verdict: z.string(), by: z.array(z.string()), via: z.string(), at: Instant }).optional(),
   outcome: Outcome.optional(),

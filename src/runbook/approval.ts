@@ -11,7 +11,7 @@ import {
 } from '../contracts/index.ts';
 import type { Codes, Notifier } from '../contracts/ports.ts';
 import { delivery, diagnostic } from './activity-options.ts';
-import { assertMayDecide, digestOf, whyNot } from './decisions.ts';
+import { assertMayDecide, digestOf, whichNot, whyNot } from './decisions.ts';
 import { failure } from '../errors.ts';
 import { checkpoint, type Switchboard } from './interruption.ts';
 import { approve, decide, reject } from './messages.ts';
@@ -22,16 +22,26 @@ const { page } = proxyActivities<Notifier>(delivery);
 const { checkCode } = proxyLocalActivities<Codes>(diagnostic);
 
 /** A proposal before it has an id, a digest and a deadline. */
-export type Draft<A extends Action = Action> = Pick<Proposal<A>, 'summary' | 'why' | 'undo' | 'risk' | 'action'>;
+export type Draft<A extends Action = Action> = Pick<
+  Proposal<A>,
+  'summary' | 'why' | 'undo' | 'risk' | 'action' | 'options' | 'notBy'
+>;
 
 export type Decided<A extends Action> =
-  | { verdict: 'approved'; approval: Omit<Approval<A>, 'fence'> }
+  | { verdict: 'approved'; approval: Omit<Approval<A>, 'fence'>; option?: string; reason?: string }
   | { verdict: 'declined' | 'unanswered' | 'resolved'; note: string };
+
+interface Chosen {
+  option?: string | undefined;
+  reason?: string | undefined;
+}
 
 interface OpenBallot {
   proposal: Proposal;
   approvals: Map<string, string>;
   declined?: { by: string; via: string };
+  /** What the first who approved has chosen, and why. */
+  chosen?: Chosen;
   wrongTries: Map<string, number>;
 }
 
@@ -64,12 +74,19 @@ export function createApprovals(of: {
     return { verdict, approvedBy: [...ballot.approvals.keys()], needed };
   };
   const isOpen = (ballot: OpenBallot): boolean => open === ballot && standing(ballot).verdict === 'open';
-  const count = (ballot: OpenBallot, person: string, verdict: 'approved' | 'declined', via: string): void => {
+  const count = (
+    ballot: OpenBallot,
+    person: string,
+    verdict: 'approved' | 'declined',
+    via: string,
+    { option, reason }: Chosen,
+  ): void => {
     if (verdict === 'approved') ballot.approvals.set(person, via);
+    if (verdict === 'approved') ballot.chosen ??= { option: option ?? ballot.proposal.options?.[0], reason };
     else ballot.declined = { by: person, via };
     story.tell(
       verdict,
-      `${verdict === 'approved' ? 'Approved' : 'Declined'}: ${ballot.proposal.summary}`,
+      `${verdict === 'approved' ? 'Approved' : 'Declined'}${option === undefined ? '' : ` (${option})`}: ${ballot.proposal.summary}${reason === undefined ? '' : `: ${reason}`}`,
       `${person} via ${via}`,
     );
   };
@@ -80,12 +97,12 @@ export function createApprovals(of: {
     const refuse = (why: string): void =>
       story.tell('refused', `A request to ${verdict === 'approved' ? 'approve' : 'reject'} changed nothing: ${why}`);
     if (!parsed.success) return refuse('the input must be {"by":"<name>","code":"XXXX-XXXX"}');
-    const { by, code } = parsed.data;
+    const { by, code, option } = parsed.data;
     const now = Date.now();
     const policy = of.policy();
     if (ballot === undefined || policy === undefined || !isOpen(ballot))
       return refuse(`no proposal is open (said to be ${by})`);
-    const why = whyNot(by, ballot.proposal, policy);
+    const why = whyNot(by, ballot.proposal, policy) ?? whichNot(option, ballot.proposal);
     if (why !== undefined) return refuse(why);
     if ((ballot.wrongTries.get(by) ?? 0) >= WRONG_TRIES)
       return refuse(`${by} is locked for this proposal after ${WRONG_TRIES} wrong codes`);
@@ -102,7 +119,7 @@ export function createApprovals(of: {
     if (!isOpen(ballot) || now >= Date.parse(ballot.proposal.expiresAt))
       return refuse('the proposal is no longer open');
     if (ballot.approvals.has(by)) return refuse(`${by} is counted already: a code is used once`);
-    count(ballot, by, verdict, 'temporal-ui');
+    count(ballot, by, verdict, 'temporal-ui', parsed.data);
   };
 
   setHandler(approve, (input) => coded(input, 'approved'), {
@@ -115,7 +132,7 @@ export function createApprovals(of: {
     decide,
     (decision) => {
       if (open === undefined) throw failure('NotAllowed', 'no proposal is open');
-      count(open, decision.person, decision.verdict, decision.via);
+      count(open, decision.person, decision.verdict, decision.via, decision);
       return standing(open);
     },
     {
@@ -208,8 +225,11 @@ export function createApprovals(of: {
         story.set({ decision: { verdict: 'declined', by: [by], via, at: new Date().toISOString() } });
         return { verdict: 'declined', note: `${by} declined: ${draft.summary}` };
       }
-      if (end === 'decided')
-        return approved([...ballot.approvals.keys()], [...new Set(ballot.approvals.values())].join(','));
+      if (end === 'decided') {
+        const { option, reason } = ballot.chosen ?? {};
+        const decided = approved([...ballot.approvals.keys()], [...new Set(ballot.approvals.values())].join(','));
+        return { ...decided, ...(option !== undefined && { option }), ...(reason !== undefined && { reason }) };
+      }
       if (end === 'resolved')
         return { verdict: 'resolved', note: 'the alert resolved before anyone decided; nothing was changed' };
       const { approvedBy, needed } = standing(ballot);

@@ -34,8 +34,15 @@ export function whyNot(person: string, proposal: Proposal, policy: Policy): stri
   const { roles } = policy.approval[proposal.risk];
   if (!known.roles.some((role) => roles.includes(role)))
     return `${person} lacks the role ${roles.join(' or ')} for ${proposal.risk} risk`;
+  if (proposal.notBy?.includes(person)) return `${person} asked for it: somebody else must decide`;
   return undefined;
 }
+
+/** Why this way of approving cannot be chosen, else undefined. */
+export const whichNot = (option: string | undefined, { options }: Proposal): string | undefined =>
+  option === undefined || options?.includes(option) === true
+    ? undefined
+    : `there is no option "${option}"${options === undefined ? '' : `; there are: ${options.join(', ')}`}`;
 
 /**
  * Check a signed decision against the open proposal; synchronous, as an update validator must be.
@@ -57,7 +64,7 @@ export function assertMayDecide(
   const key = policy.decisionKeys[decision.keyId];
   if (key === undefined) return refuse(`no key "${decision.keyId}" is known here`);
   if (!isSigned(decision, key)) refuse('the signature is wrong');
-  const why = whyNot(decision.person, open.proposal, policy);
+  const why = whyNot(decision.person, open.proposal, policy) ?? whichNot(decision.option, open.proposal);
   if (why !== undefined) refuse(why);
 }
 

@@ -20,11 +20,13 @@ export interface Steps<E> {
 type Kit = { story: Story; board: Switchboard; policy: Policy; approvals: Approvals };
 type Tried = { result: Result } | { next: 'try-another' | 'ask-again' };
 
-const say = (error: unknown): string => {
+/** What a failure says, in one line. */
+export const say = (error: unknown): string => {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   return cause instanceof Error ? cause.message : String(cause);
 };
-const typeOf = (error: unknown): string | undefined =>
+/** The type of a failure of the closed list. */
+export const typeOf = (error: unknown): string | undefined =>
   error instanceof ActivityFailure && error.cause instanceof ApplicationFailure
     ? (error.cause.type ?? undefined)
     : undefined;
@@ -67,6 +69,7 @@ export async function mitigate<E>(kit: Kit, steps: Steps<E>): Promise<Result> {
 
 async function attempt(kit: Kit, remedy: AnyRemedy, verify: () => Promise<Verdict>): Promise<Tried> {
   const { story, board } = kit;
+  const { workflowId } = story.status;
   const decided = await kit.approvals.request(remedy);
   if (decided.verdict !== 'approved') return { result: { outcome: decided.verdict, note: decided.note } };
   await checkpoint(board);
@@ -87,7 +90,10 @@ async function attempt(kit: Kit, remedy: AnyRemedy, verify: () => Promise<Verdic
     const running =
       action.kind !== 'roll-back'
         ? {}
-        : { running: result === 'verified' || result === 'unverified' ? action.to : action.from };
+        : {
+            running: result === 'verified' || result === 'unverified' ? action.to : action.from,
+            ...(result === 'verified' && { held: { version: action.from, reason: `rolled back by ${workflowId}` } }),
+          };
     await reportChange({ ...of, ...running, result }).catch(() =>
       story.tell('control', 'the safety authority could not be told; the grant ends by itself'),
     );

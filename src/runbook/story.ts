@@ -4,6 +4,8 @@ import type { AlertBatch, Incident, Status } from '../contracts/index.ts';
 import { details } from './details.ts';
 
 const TIMELINE_LIMIT = 200;
+const HOW_TO_STOP =
+  'send the signal `pause`, `stop` or `takeOver` with {"by":"your-name"}; `resume` goes on after a pause';
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
 const SERVICE = keyword('HoldfastService');
 const ENVIRONMENT = keyword('HoldfastEnvironment');
@@ -27,7 +29,13 @@ export interface Story {
 }
 
 /** What a run tells about itself: status, timeline, current details, search attributes. One per workflow run. */
-export function createStory(of: { runbook: string; title: string; incident: Incident }): Story {
+export function createStory(of: {
+  runbook: string;
+  title: string;
+  incident: Incident;
+  howToStop?: string | undefined;
+}): Story {
+  const { runbook, title, incident, howToStop = HOW_TO_STOP } = of;
   const { workflowId, runId } = workflowInfo();
   const seen = new Set<string>();
   const sinceClosed: AlertBatch[] = [];
@@ -36,12 +44,14 @@ export function createStory(of: { runbook: string; title: string; incident: Inci
   const status: Status = {
     workflowId,
     runId,
-    ...of,
+    runbook,
+    title,
+    incident,
     phase: 'diagnosing',
     paused: false,
     doing: 'Opening the incident.',
     next: 'Diagnose.',
-    howToStop: 'send the signal `pause`, `stop` or `takeOver` with {"by":"your-name"}; `resume` goes on after a pause',
+    howToStop,
     waitingFor: [],
     alerts: { distinct: 0, deliveries: 0, resolved: false },
     findings: [],
@@ -100,11 +110,11 @@ export function createStory(of: { runbook: string; title: string; incident: Inci
     onWanted: (listener) => void (onWanted = listener),
   };
   upsertSearchAttributes([
-    { key: SERVICE, value: of.incident.service },
-    { key: ENVIRONMENT, value: of.incident.environment },
-    { key: SEVERITY, value: of.incident.severity },
+    { key: SERVICE, value: incident.service },
+    { key: ENVIRONMENT, value: incident.environment },
+    { key: SEVERITY, value: incident.severity },
     { key: PHASE, value: status.phase },
   ]);
-  story.tell('opened', `Incident opened: ${of.incident.summary}`, of.incident.openedBy);
+  story.tell('opened', `Incident opened: ${incident.summary}`, incident.openedBy);
   return story;
 }

@@ -63,7 +63,7 @@ describe('approval', () => {
     const run = await time.start('highErrorRate', incident(), {
       policy: async () => ({
         ...policy,
-        approval: { ...policy.approval, medium: { roles: ['approver'], quorum: 2, byPolicy: false } },
+        approval: { ...policy.approval, medium: { roles: ['approver'], quorum: 2, fourEyes: true, byPolicy: false } },
       }),
     });
     await run.until(({ phase }) => phase === 'waiting');

@@ -83,7 +83,7 @@ describe('alerts and the record', () => {
       errorPatterns: async () => [],
       policy: async () => ({
         ...policy,
-        approval: { ...policy.approval, low: { roles: ['approver'], quorum: 1, byPolicy: true } },
+        approval: { ...policy.approval, low: { roles: ['approver'], quorum: 1, fourEyes: true, byPolicy: true } },
       }),
       saturation: async () => ({ busiest: 0.97, instances: 2 }),
       errorRatio: async () => ({ ratio: 0, requests: 1000, windowSeconds: 300 }),
