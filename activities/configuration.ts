@@ -33,6 +33,7 @@ export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typ
       if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
       const { objectives, alertAt, measure, coolDown } = of;
       const { people, ladder, approval } = settings;
+      const { after, canary, backup, migrations } = of.deployment;
       const { longSeconds, maxEnded, restartBy, project } = of.database;
       return {
         mode: known === undefined ? 'observe' : of.mode,
@@ -43,6 +44,12 @@ export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typ
         alertAt,
         measure,
         coolDown,
+        deployment: {
+          ...(after !== undefined && { after }),
+          canary,
+          backup: backup !== undefined,
+          migrations: migrations !== undefined,
+        },
         database: { longSeconds, maxEnded, restartBy, hosted: project !== undefined },
         decisionKeys,
       };

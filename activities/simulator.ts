@@ -38,6 +38,11 @@ export const simulatedPolicy: Policy = {
   alertAt: { errorRatio: 0.05, p95Ms: 2000 },
   measure: { windowSeconds: 300, lasting: '10 minutes', every: '1 minute', minimumRequests: 20 },
   coolDown: '10 minutes',
+  deployment: {
+    canary: { weights: [5, 25], bake: '10 minutes', moreErrors: 0.01, slower: 1.5 },
+    backup: true,
+    migrations: true,
+  },
   database: { longSeconds: 30, maxEnded: 5, restartBy: 'reconnect', hosted: false },
   decisionKeys: {},
 };

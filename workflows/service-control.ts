@@ -13,7 +13,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ChangeReport, ChangeRequest, Grant, Ledger } from '../src/contracts/index.ts';
+import type { ChangeReport, ChangeRequest, Freeze, Grant, Ledger } from '../src/contracts/index.ts';
 
 const HANDLED_PER_RUN = 500;
 const CHANGES_KEPT = 20;
@@ -41,6 +41,7 @@ export interface Control {
 export const requestChangeUpdate = defineUpdate<Grant, [ChangeRequest & Terms]>('requestChange');
 export const reportChangeUpdate = defineUpdate<void, [ChangeReport]>('reportChange');
 export const setKillSwitch = defineUpdate<void, [KillSwitch]>('setKillSwitch');
+export const setFreeze = defineUpdate<void, [{ environment: string; freeze?: Freeze }]>('setFreeze');
 export const controlQuery = defineQuery<Control>('control');
 
 export async function serviceControl(control: Control): Promise<void> {
@@ -59,6 +60,18 @@ export async function serviceControl(control: Control): Promise<void> {
     { description: 'Forbid every change by Holdfast: {"on":true,"by":"…","reason":"…"}' },
   );
   setHandler(
+    setFreeze,
+    ({ environment, freeze }) => {
+      handled += 1;
+      const { freeze: _, ...rest } = ledgerOf(environment);
+      control.ledgers[environment] = freeze === undefined ? rest : { ...rest, freeze };
+    },
+    {
+      description:
+        'Hold deployments of an environment: {"environment":"…","freeze":{"by":"…","reason":"…","until":"…"}}; without `freeze` let them go on',
+    },
+  );
+  setHandler(
     requestChangeUpdate,
     (request) => {
       handled += 1;
@@ -66,7 +79,10 @@ export async function serviceControl(control: Control): Promise<void> {
       const refusal = refuse(control, ledger, request, Date.now());
       if (refusal !== undefined) return refusal;
       const granted = ledger.changes.find((change) => change.key === request.key);
-      if (granted !== undefined) return { granted: true, fence: granted.fence };
+      if (granted !== undefined) {
+        granted.leaseEndsAt = new Date(Date.now() + request.leaseMs).toISOString();
+        return { granted: true, fence: granted.fence };
+      }
       const { key, kind, summary, holder } = request;
       control.fence += 1;
       ledger.changes.unshift({
@@ -86,7 +102,7 @@ export async function serviceControl(control: Control): Promise<void> {
   );
   setHandler(
     reportChangeUpdate,
-    ({ environment, key, result, running }) => {
+    ({ environment, key, result, running, release, held }) => {
       handled += 1;
       const ledger = ledgerOf(environment);
       const change = ledger.changes.find((one) => one.key === key);
@@ -95,6 +111,13 @@ export async function serviceControl(control: Control): Promise<void> {
       change.endedAt = new Date().toISOString();
       if (running !== undefined) ledger.running = running;
       if (running !== undefined && result === 'verified') ledger.lastVerifiedGood = running;
+      const at = change.endedAt;
+      if (release !== undefined && result === 'verified') {
+        const others = (ledger.verified ?? []).filter(({ version }) => version !== release.version);
+        ledger.verified = [{ ...release, at }, ...others].slice(0, CHANGES_KEPT);
+        ledger.held = (ledger.held ?? []).filter(({ version }) => version !== release.version);
+      }
+      if (held !== undefined) ledger.held = [{ ...held, at }, ...(ledger.held ?? [])].slice(0, CHANGES_KEPT);
     },
     { description: 'Tell how a granted change ended' },
   );
@@ -116,6 +139,18 @@ function refuse(
       because: 'kill-switch',
       reason: `the kill switch is on (${killSwitch.by}: ${killSwitch.reason})`,
     };
+  const { freeze } = ledger;
+  const frozen = freeze !== undefined && (freeze.until === undefined || Date.parse(freeze.until) > now);
+  if (frozen && request.kind === 'deploy' && request.override !== true)
+    return {
+      granted: false,
+      because: 'frozen',
+      reason: `${request.environment} is frozen by ${freeze.by}: ${freeze.reason}`,
+      ...(freeze.until !== undefined && { until: freeze.until }),
+    };
+  const own = ledger.changes.find((change) => change.key === request.key);
+  if (own?.result === 'expired')
+    return { granted: false, because: 'superseded', reason: `a later change has taken over from "${own.summary}"` };
   for (const change of ledger.changes) {
     if (change.key === request.key || change.result !== 'open') continue;
     const until = Date.parse(change.leaseEndsAt ?? change.at);

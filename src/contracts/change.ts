@@ -11,6 +11,8 @@ export const ChangeRequest = z.object({
   holder: z.string(),
   kind: ActionKind,
   summary: z.string().max(500),
+  /** A second person has agreed to break a freeze. */
+  override: z.boolean().optional(),
 });
 export type ChangeRequest = z.output<typeof ChangeRequest>;
 

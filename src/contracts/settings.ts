@@ -152,6 +152,10 @@ export const Policy = z.object({
     restartBy: z.enum(['reconnect', 'pause']),
     hosted: z.boolean(),
   }),
+  deployment: DeploymentSettings.pick({ after: true, canary: true }).extend({
+    backup: z.boolean(),
+    migrations: z.boolean(),
+  }),
   /** Ed25519 public keys by key id, hex of 32 bytes. */
   decisionKeys: z.record(z.string(), z.string()),
 });

@@ -20,6 +20,9 @@ export const mitigation = {
   },
 } satisfies ActivityOptions;
 
+/** What takes as long as a pipeline or a backup does; heartbeats as what acts. */
+export const longWork = { ...mitigation, startToCloseTimeout: '2 hours' } satisfies ActivityOptions;
+
 /** A message to a person or an order to `serviceControl`: tried for a while, never for ever. */
 export const delivery = {
   startToCloseTimeout: '10 seconds',

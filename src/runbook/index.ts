@@ -1,6 +1,10 @@
 export { defineRunbook } from './define.ts';
 export { remedy, type Checked, type Judgement, type Run } from './run.ts';
+export { defineProcedure, type Procedure, type ProcedureRun } from './procedure.ts';
+export { assertPassed, rollOut, rolloutSteps, staysHealthy } from './rollout.ts';
+export { brokenRules, notBy, reasons, unmarked, verifiedThere } from './release-evidence.ts';
+export { supersede } from './messages.ts';
 export { rollBackTo } from './remedies.ts';
-export { delivery, diagnostic, mitigation, projection } from './activity-options.ts';
+export { delivery, diagnostic, longWork, mitigation, projection } from './activity-options.ts';
 export * from './judgements.ts';
 export { incidentId, kebab, runbookCatalogue, type CatalogueEntry } from './catalogue.ts';

@@ -83,7 +83,7 @@ describe('approval', () => {
     const cause = (message: string) =>
       expect.objectContaining({ cause: expect.objectContaining({ message: expect.stringContaining(message) }) });
     await expect(
-      update(signedDecision(waiting, 'responder', 'approved', generateKeyPairSync('ed25519').privateKey)),
+      update(signedDecision(waiting, 'responder', 'approved', { key: generateKeyPairSync('ed25519').privateKey })),
     ).rejects.toEqual(cause('signature is wrong'));
     await expect(update({ ...signedDecision(waiting, 'responder', 'approved'), person: 'lead' })).rejects.toEqual(
       cause('signature is wrong'),

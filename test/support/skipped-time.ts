@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporal } from '@temporalio/proto';
@@ -33,11 +33,13 @@ export const incident = (change: Partial<Incident> = {}): Incident => ({
   ...change,
 });
 
+const ownKey = (): KeyObject => createPrivateKey(keys.privateKey.export({ type: 'pkcs8', format: 'pem' }));
+
 export function signedDecision(
   status: Status,
   person: string,
   verdict: Answer,
-  key = createPrivateKey(keys.privateKey.export({ type: 'pkcs8', format: 'pem' })),
+  { key = ownKey(), option }: { key?: KeyObject; option?: string | undefined } = {},
 ): SignedDecision {
   const decision = {
     workflowId: status.workflowId,
@@ -48,6 +50,7 @@ export function signedDecision(
     via: 'cli' as const,
     expiresAt: new Date(Date.parse(status.proposal?.expiresAt ?? '2100-01-01T00:00:00Z')).toISOString(),
     keyId: 'test',
+    ...(option !== undefined && { option }),
   };
   return { ...decision, signature: sign(null, signedBytes(decision), key).toString('hex') };
 }
@@ -57,7 +60,7 @@ export interface SkippedRun extends Simulator {
   status(): Promise<Status>;
   /** Wait (in test time) until the run is in this state. */
   until(condition: (status: Status) => boolean): Promise<Status>;
-  decide(verdict: Answer, person: string): Promise<unknown>;
+  decide(verdict: Answer, person: string, option?: string): Promise<unknown>;
   result(): Promise<Result>;
 }
 
@@ -147,9 +150,9 @@ export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> 
         handle,
         status,
         until,
-        async decide(verdict, person) {
+        async decide(verdict, person, option) {
           const waiting = await until(({ phase }) => phase === 'waiting');
-          return await handle.executeUpdate('decide', { args: [signedDecision(waiting, person, verdict)] });
+          return await handle.executeUpdate('decide', { args: [signedDecision(waiting, person, verdict, { option })] });
         },
         result: async () => {
           const result = (await handle.result()) as Result;

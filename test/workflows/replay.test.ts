@@ -12,7 +12,7 @@ beforeAll(async () => {
   bundle = await workflowBundle('.holdfast');
 });
 
-it('has a recorded history of every outcome that a runbook can have', () => {
+it('has a recorded history of every outcome that a run can have', () => {
   const outcomes = new Set(files.map((file) => file.split('.')[0]));
   expect([...outcomes].sort()).toEqual([
     'declined',
@@ -20,8 +20,12 @@ it('has a recorded history of every outcome that a runbook can have', () => {
     'handed-over',
     'mitigated',
     'not-recovered',
+    'refused',
+    'released',
     'resolved',
+    'rolled-back',
     'stopped',
+    'superseded',
     'taken-over',
     'unanswered',
   ]);

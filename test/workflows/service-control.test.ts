@@ -1,5 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import type { ChangeReport, ChangeRequest, Grant } from '../../src/contracts/index.ts';
+import type { ChangeReport, ChangeRequest, Freeze, Grant } from '../../src/contracts/index.ts';
 import type { Control, KillSwitch, Terms } from '../../workflows/service-control.ts';
 import { skippedTime, type SkippedTime } from '../support/skipped-time.ts';
 
@@ -47,6 +47,12 @@ async function startControl() {
       }),
     kill: (on: boolean): Promise<void> =>
       control.executeUpdate<void, [KillSwitch]>('setKillSwitch', { args: [{ on, by: 'cto', reason: 'audit' }] }),
+    freeze: (freeze?: Freeze): Promise<void> =>
+      control.executeUpdate<void, [{ environment: string; freeze?: Freeze }]>('setFreeze', {
+        args: [{ environment: 'production', ...(freeze && { freeze }) }],
+      }),
+    report: (report: Omit<ChangeReport, 'service' | 'environment'>): Promise<void> =>
+      control.executeUpdate<void, [ChangeReport]>('reportChange', { args: [{ ...scope, ...report }] }),
     ledger: async (environment = 'production') => (await control.query<Control>('control')).ledgers[environment],
     changes: async () =>
       Object.fromEntries(
@@ -170,4 +176,62 @@ it('keeps what runs and what was last verified good, each as it was told', async
     lastVerifiedGood: 'v1',
     changes: [{ result: 'verified' }, { result: 'unverified' }, { result: 'verified' }],
   });
+});
+
+it('holds deployments while an environment is frozen, never a rollback, and lets an override through', async () => {
+  const { ask, freeze } = await startControl();
+  await freeze({ by: 'cto', reason: 'audit' });
+  expect(await ask('d', { kind: 'deploy' })).toMatchObject({
+    granted: false,
+    because: 'frozen',
+    reason: 'production is frozen by cto: audit',
+  });
+  expect(await ask('o', { kind: 'deploy', override: true })).toMatchObject({ granted: true });
+  expect(await ask('r')).toMatchObject({ granted: true });
+  await freeze();
+  expect(await ask('d2', { kind: 'deploy', environment: 'staging' })).toMatchObject({ granted: true });
+});
+
+it('holds the next step of a deployment that is under way when a freeze begins, with the grant it has', async () => {
+  const { ask, freeze } = await startControl();
+  expect(await ask('d', { kind: 'deploy' })).toMatchObject({ granted: true, fence: 1 });
+  await freeze({ by: 'cto', reason: 'audit', until: '2000-01-01T00:00:00Z' });
+  expect(await ask('d', { kind: 'deploy' })).toMatchObject({ granted: true, fence: 1 }); // over long ago
+  await freeze({ by: 'cto', reason: 'audit' });
+  expect(await ask('d', { kind: 'deploy' })).toMatchObject({ granted: false, because: 'frozen' });
+  await freeze();
+  expect(await ask('d', { kind: 'deploy' })).toMatchObject({ granted: true, fence: 1 });
+});
+
+it('tells a deployment that a rollback has taken over from it', async () => {
+  const { ask } = await startControl();
+  await ask('d', { kind: 'deploy' });
+  expect(await ask('r')).toMatchObject({ granted: true, fence: 2 });
+  expect(await ask('d', { kind: 'deploy' })).toMatchObject({ granted: false, because: 'superseded' });
+});
+
+it('keeps what was verified good, newest first, and what is held until it is verified', async () => {
+  const { ask, report, ledger } = await startControl();
+  const release = (version: string) => ({ version, commit: `c-${version}`, digest: `tree:${version}` });
+  for (const version of ['1', '2']) {
+    await ask(version, { kind: 'deploy' });
+    await report({ key: version, result: 'verified', running: version, release: release(version) });
+  }
+  await ask('back');
+  await report({
+    key: 'back',
+    result: 'verified',
+    running: '1',
+    release: release('1'),
+    held: { version: '2', reason: 'bad' },
+  });
+  expect(await ledger()).toMatchObject({
+    running: '1',
+    lastVerifiedGood: '1',
+    verified: [release('1'), release('2')],
+    held: [{ version: '2', reason: 'bad' }],
+  });
+  await ask('again', { kind: 'deploy' });
+  await report({ key: 'again', result: 'verified', running: '2', release: release('2') });
+  expect((await ledger())?.held).toEqual([]);
 });

@@ -1,0 +1,65 @@
+import type { Candidate, DeploymentOrder, Ledger, LedgerRelease, MigrationPlan, Policy } from '../contracts/index.ts';
+
+type Verified = LedgerRelease & { at: string };
+
+/** What is known of a release before it is deployed. */
+export interface Evidence {
+  order: DeploymentOrder;
+  policy: Policy;
+  candidate: Candidate;
+  version: string;
+  /** How the same content was verified in the environment before. */
+  verified: Verified | undefined;
+  ledger: Ledger;
+  migrations: MigrationPlan | undefined;
+}
+
+/** The same content, as the environment before this one has verified it. */
+export const verifiedThere = (before: Ledger | undefined, { digest }: Candidate): Verified | undefined =>
+  before?.verified?.find((one) => one.digest === digest);
+
+/** Rules that this deployment breaks. Only an override, to which a second person agrees, lets it. */
+export const brokenRules = ({ policy, version, verified, ledger }: Evidence): string[] => {
+  const { after } = policy.deployment;
+  const held = ledger.held?.find((one) => one.version === version);
+  return [
+    ...(after !== undefined && verified === undefined ? [`this content was never verified in ${after}`] : []),
+    ...(held === undefined ? [] : [`${version} is held: ${held.reason}`]),
+  ];
+};
+
+/** Migrations that take something of the schema away and are not marked to: never let through. */
+export const unmarked = (migrations: MigrationPlan | undefined): string[] =>
+  (migrations?.pending ?? [])
+    .filter(({ destroys, marked }) => destroys.length > 0 && !marked)
+    .map(({ name, destroys }) => `${name} would ${destroys.join(', ')}`);
+
+/** What those who approve must know: why it may be, what changes, what is done. */
+export function reasons(evidence: Evidence, steps: { name: string }[]): string[] {
+  const { order, policy, candidate, verified, migrations } = evidence;
+  const { commits, commitCount } = candidate;
+  const subjects = commits.slice(0, 6).map(({ subject, author }) => `${subject} (${author})`);
+  const broken = brokenRules(evidence);
+  const override = `override: ${order.override}; it breaks: ${[...broken, 'windows and freezes'].join('; ')}`;
+  const pending = migrations?.pending.map(
+    ({ name, destroys }) => `${name}${destroys.length > 0 ? ` (${destroys.join(', ')})` : ''}`,
+  );
+  return [
+    ...(order.override === undefined ? [] : [override]),
+    verified === undefined
+      ? `no evidence of it in ${policy.deployment.after ?? 'an environment before'}`
+      : `the same content was verified in ${policy.deployment.after} as ${verified.version} at ${verified.at}`,
+    `${commitCount} ${commitCount === 1 ? 'commit' : 'commits'}: ${subjects.join('; ')}`,
+    pending === undefined || pending.length === 0 ? 'no migration' : `migrations: ${pending.join(', ')}`,
+    `steps: ${steps.map(({ name }) => name).join('; ')}`,
+  ].map((line) => line.slice(0, 500));
+}
+
+/** Who ordered it, where that is a person: `cli:responder` is `responder`. */
+const askerOf = ({ orderedBy }: DeploymentOrder): string | undefined => /^cli:([a-z0-9-]{1,40})$/.exec(orderedBy)?.[1];
+
+/** Who may not approve it: whoever asked, where the policy wants four eyes or a rule is broken. */
+export function notBy({ order, policy }: Evidence): string[] {
+  const asker = askerOf(order);
+  return asker !== undefined && (policy.approval.high.fourEyes || order.override !== undefined) ? [asker] : [];
+}

@@ -1,0 +1,139 @@
+/** How the traffic comes to a release and goes back, and how it is watched meanwhile. Shared by the deployment procedures. */
+import { proxyActivities, proxyLocalActivities, sleep } from '@temporalio/workflow';
+import { msToNumber } from '@temporalio/common/lib/time.js';
+import type { Comparison, Effect, Policy, Scope, SmokeReport, Verdict } from '../contracts/index.ts';
+import type { Canary, CanaryMetrics, Deployments, Metrics } from '../contracts/ports.ts';
+import { failure } from '../errors.ts';
+import { diagnostic, mitigation } from './activity-options.ts';
+import { judged } from './define.ts';
+import { judgeRecovery } from './judgements.ts';
+import type { Change, ProcedureRun } from './procedure.ts';
+import type { Judgement } from './run.ts';
+import type { StepPlan } from './steps.ts';
+
+/** So few failed requests may be anything; three of the same few are the release. */
+const FAILED_ENOUGH = 3;
+const change = proxyActivities<Deployments & Canary>(mitigation);
+const read = proxyLocalActivities<Metrics & CanaryMetrics>(diagnostic);
+
+const percent = (ratio: number): string => `${(ratio * 100).toFixed(1)} %`;
+export const canaryStep = (weight: number): string => `Canary with ${weight} % of the traffic`;
+export const ALL_TRAFFIC = 'Give it all of the traffic';
+
+/** A release to be rolled out, and the one that runs. */
+export interface Rollout extends Scope {
+  version: string;
+  commit: string;
+  running: string | undefined;
+}
+
+/** A canary against the running release: bad when it fails more often or is slower than the configuration allows. */
+export const judgeCanary =
+  ({ deployment: { canary: allowed }, measure, objectives }: Policy) =>
+  ({ canary, running }: Comparison): Judgement => {
+    const told = `canary ${percent(canary.errorRatio)} of ${canary.requests} failed, p95 ${Math.round(canary.p95Ms)} ms; running ${percent(running.errorRatio)} of ${running.requests}, p95 ${Math.round(running.p95Ms)} ms`;
+    const failed = canary.errorRatio * canary.requests;
+    if (failed >= FAILED_ENOUGH && canary.errorRatio > running.errorRatio + allowed.moreErrors) return ['bad', told];
+    if (canary.requests < measure.minimumRequests) return ['unknown', `${told}: too few requests to say`];
+    const slow = canary.p95Ms > objectives.p95Ms && canary.p95Ms > running.p95Ms * allowed.slower;
+    return [slow ? 'bad' : 'ok', told];
+  };
+
+/** The steps in which a release gets its traffic, for the plan. */
+export const rolloutSteps = ({ running }: Rollout, { deployment }: Policy): StepPlan[] => {
+  const undo = running === undefined ? 'nothing ran before' : `${running} has all of the traffic again`;
+  const canaries = running === undefined ? [] : deployment.canary.weights;
+  return [...canaries.map((weight) => ({ name: canaryStep(weight), undo })), { name: ALL_TRAFFIC, undo }];
+};
+
+/**
+ * Give a release its traffic: percent by percent beside the running one, each step watched for its bake time, then all of it.
+ * Before each step the window must be open and nothing frozen; while it waits for that, the canary is watched on.
+ */
+export async function rollOut(run: ProcedureRun, of: Rollout, asked: Change): Promise<Effect | undefined> {
+  const { version, commit, running, ...scope } = of;
+  const { canary } = run.policy.deployment;
+  let fence = 0;
+  let since: number | undefined;
+  const shift = (weight: number, key: string): Promise<Effect> =>
+    change.shiftTraffic({ ...scope, ref: version, commit, weight, key: `${run.key}:${key}`, fence });
+  const compare = async (now: number): Promise<{ verdict: Verdict; summary: string }> => {
+    const windowSeconds = Math.max(run.policy.measure.windowSeconds, Math.round((now - (since ?? now)) / 1000));
+    const found = await judged(() => read.compareReleases({ ...scope, windowSeconds }), judgeCanary(run.policy));
+    return found.verdict === 'bad' ? run.rollBack(`${version} is worse than ${running}: ${found.summary}`) : found;
+  };
+  const watched = (): (() => Promise<void>) | undefined =>
+    since === undefined ? undefined : async () => void (await compare(Date.now()));
+
+  for (const weight of running === undefined ? [] : canary.weights)
+    await run.step(
+      canaryStep(weight),
+      async () => {
+        fence = await run.mayAct(asked, watched());
+        await shift(weight, `canary-${weight}`);
+        since = Date.now();
+        return await bake(run, canary.bake, compare);
+      },
+      { tell: (told) => told, undo: () => shift(0, 'canary-away') },
+    );
+  return await run.step(
+    ALL_TRAFFIC,
+    async () => {
+      fence = await run.mayAct(asked, watched());
+      return await change.release({ ...scope, ref: version, commit, key: `${run.key}:release`, fence });
+    },
+    {
+      tell: ({ summary }) => summary,
+      required: true,
+      undo: async () =>
+        running === undefined
+          ? { changed: false, summary: 'nothing ran before' }
+          : await change.release({ ...scope, ref: running, key: `${run.key}:undo`, fence }),
+    },
+  );
+}
+
+/** Look again and again for the bake time; what cannot be told at its end is asked about. @throws Unavailable */
+async function bake(
+  run: ProcedureRun,
+  lasting: string,
+  look: (now: number) => Promise<{ verdict: Verdict; summary: string }>,
+): Promise<string> {
+  const until = Date.now() + msToNumber(lasting);
+  for (;;) {
+    await sleep(run.policy.measure.every);
+    await run.checkpoint();
+    const now = Date.now(); // before the reading: a replay sees another time after it
+    const { verdict, summary } = await look(now);
+    if (now < until) continue;
+    if (verdict !== 'ok') throw failure('Unavailable', `whether it is as good as what runs is not known: ${summary}`);
+    return summary;
+  }
+}
+
+/** The service is within its objectives for as long as the configuration says. @throws Unavailable when that cannot be measured. */
+export async function staysHealthy(run: ProcedureRun, version: string): Promise<string> {
+  const { service, environment } = run.order;
+  const window = { service, environment, windowSeconds: run.policy.measure.windowSeconds };
+  const readings = async () => {
+    const [ratio, times] = await Promise.all([read.errorRatio(window), read.responseTimes(window)]);
+    return { ratio, times, pool: undefined };
+  };
+  const verdict = await run.holds(readings, judgeRecovery(run.policy));
+  if (verdict === 'bad') return run.rollBack(`under ${version} errors or response times are beyond their objectives`);
+  if (verdict === 'unknown') throw failure('Unavailable', `whether ${version} is healthy cannot be measured`);
+  return 'errors and response times are within their objectives';
+}
+
+/** Go on only when all tests have passed. */
+export function assertPassed(run: ProcedureRun, report: SmokeReport): string {
+  const failed = report.tests.filter(({ passed }) => !passed);
+  if (!report.passed)
+    return run.rollBack(
+      failed
+        .map(({ name, detail }) => `${name}: ${detail}`)
+        .join('; ')
+        .slice(0, 1000),
+    );
+  return `${report.tests.length} passed`;
+}

@@ -1,0 +1,97 @@
+import type { DeploymentOrder, Ledger } from '../../src/contracts/index.ts';
+import type { Ports } from '../../src/contracts/ports.ts';
+import { skippedTime, type SkippedTime } from '../support/skipped-time.ts';
+
+let time: SkippedTime;
+beforeEach(async () => {
+  time = await skippedTime();
+});
+afterEach(() => time.close());
+
+const at = '2026-11-23T08:00:00Z';
+const good = (version: string) => ({ version, commit: `commit-of-${version}`, digest: `tree:${version}`, at });
+const ledger = (change: Partial<Ledger> = {}): Ledger => ({
+  environment: 'production',
+  running: '1.4.0',
+  verified: ['1.4.0', '1.3.0', '1.2.0'].map(good),
+  changes: [],
+  ...change,
+});
+async function start(overrides: Partial<Ports> = {}, of: Partial<DeploymentOrder> = {}) {
+  const traffic: string[] = [];
+  const asked: object[] = [];
+  const reports: object[] = [];
+  const order = { service: 'shop', environment: 'production', orderedBy: 'cli:responder', ...of };
+  const run = await time.start('rollback', order, {
+    ledger: async () => ledger(),
+    errorRatio: async () => ({ ratio: 0, requests: 1000, windowSeconds: 300 }),
+    release: async ({ ref, commit }) => {
+      traffic.push(`${ref} at ${commit}`);
+      return { changed: true, summary: `${ref} runs` };
+    },
+    requestChange: async ({ kind }) => {
+      asked.push({ kind });
+      return { granted: true, fence: 9 };
+    },
+    reportChange: async (report) => void reports.push(report),
+    ...overrides,
+  });
+  return { ...run, traffic, asked, reports };
+}
+
+it('returns to the last verified good version without an approval, holds the bad one, and tells the team', async () => {
+  const run = await start();
+  expect(await run.result()).toEqual({ outcome: 'released', note: '1.3.0 runs in production again instead of 1.4.0' });
+  expect(run.traffic).toEqual(['1.3.0 at commit-of-1.3.0']);
+  expect(run.asked).toEqual([{ kind: 'roll-back' }]);
+  expect(run.reports).toMatchObject([{ result: 'verified', running: '1.3.0', held: { version: '1.4.0' } }]);
+  expect(run.pages).toEqual([{ person: 'responder', level: 'development-team', asks: false }]);
+  expect(run.calls).not.toContain('deploymentWindow');
+});
+
+it('skips what is held, and what the schema can no longer serve', async () => {
+  const held = [{ version: '1.3.0', reason: 'rolled back', at }];
+  const skipping = await start({ ledger: async () => ledger({ held }) });
+  await skipping.result();
+  expect(skipping.traffic).toEqual(['1.2.0 at commit-of-1.2.0']);
+});
+
+const unserved: Partial<Ports> = {
+  servable: async ({ commits }) =>
+    commits.map((commit) => {
+      const servable = commit.endsWith('1.2.0');
+      return { commit, servable, reason: servable ? 'it has all' : '0007-drop.sql took orders.note away' };
+    }),
+};
+it('takes the next older one where the schema can no longer serve the newest', async () => {
+  const run = await start(unserved);
+  await run.result();
+  expect(run.traffic).toEqual(['1.2.0 at commit-of-1.2.0']);
+});
+
+it('refuses a version by name that the schema can no longer serve, with the reason, and one that was never good', async () => {
+  const run = await start(unserved, { ref: '1.3.0' });
+  expect(await run.result()).toEqual({ outcome: 'refused', note: '1.3.0: 0007-drop.sql took orders.note away' });
+  expect(run.traffic).toEqual([]);
+});
+
+it('refuses what was never verified good', async () => {
+  const run = await start({}, { ref: '0.9.0' });
+  expect(await run.result()).toEqual({ outcome: 'refused', note: 'no verified good version 0.9.0 is known' });
+});
+
+it('tells a deployment of the environment that it has taken over', async () => {
+  const run = await start();
+  await run.result();
+  const { events } = await run.handle.fetchHistory();
+  const told = (events ?? []).flatMap(({ signalExternalWorkflowExecutionInitiatedEventAttributes: sent }) =>
+    sent ? [`${sent.signalName} to ${sent.workflowExecution?.workflowId}`] : [],
+  );
+  expect(told).toEqual(['supersede to deployment.shop.production']);
+});
+
+it('pages a person when the version it returned to is not healthy either', async () => {
+  const run = await start({ errorRatio: async () => ({ ratio: 0.4, requests: 1000, windowSeconds: 300 }) });
+  expect(await run.result()).toMatchObject({ note: expect.stringContaining('beyond their objectives') });
+  expect(run.pages.filter(({ asks }) => !asks)).toHaveLength(1);
+});

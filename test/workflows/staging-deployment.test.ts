@@ -1,0 +1,112 @@
+import type { DeploymentOrder } from '../../src/contracts/index.ts';
+import type { Ports } from '../../src/contracts/ports.ts';
+import { failure } from '../../src/errors.ts';
+import { policyOf, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
+
+let time: SkippedTime;
+beforeEach(async () => {
+  time = await skippedTime();
+});
+afterEach(() => time.close());
+
+const order: DeploymentOrder = { service: 'shop', environment: 'staging', orderedBy: 'cli:responder' };
+async function start(overrides: Partial<Ports> = {}, of: Partial<DeploymentOrder> = {}) {
+  const done: string[] = [];
+  const reports: object[] = [];
+  const run = await time.start(
+    'stagingDeployment',
+    { ...order, ...of },
+    {
+      policy: async () =>
+        policyOf({
+          deployment: { ...policyOf().deployment, canary: { ...policyOf().deployment.canary, weights: [] } },
+        }),
+      ledger: async ({ environment }) => ({ environment, running: '1.3.0', changes: [] }),
+      createReleaseBranch: async ({ version, commit }) => {
+        done.push(`release/${version} at ${commit}`);
+        return { changed: true, summary: 'made' };
+      },
+      release: async ({ ref, commit }) => {
+        done.push(`${ref} at ${commit}`);
+        return { changed: true, summary: `${ref} runs` };
+      },
+      reportChange: async (report) => void reports.push(report),
+      ...overrides,
+    },
+  );
+  return { ...run, done, reports };
+}
+
+it('makes the branch, runs the pipeline, deploys, tests and verifies, with nobody asked', async () => {
+  const run = await start();
+  expect(await run.result()).toMatchObject({ outcome: 'released', note: '1.4.0 runs in staging and is verified' });
+  expect(run.done).toEqual(['release/1.4.0 at commit-of-main', '1.4.0 at commit-of-main']);
+  expect(run.reports).toMatchObject([{ result: 'verified', release: { version: '1.4.0', digest: 'tree:main' } }]);
+  expect(run.pages).toEqual([]);
+  expect((await run.status()).steps?.map(({ name, state }) => `${name}: ${state}`)).toEqual([
+    'Create the release branch: done',
+    'Run the CI pipeline: done',
+    'Wait for its turn: done',
+    'Migrate the database: done',
+    'Give it all of the traffic: done',
+    'Run smoke tests: done',
+    'Verify functionality: done',
+  ]);
+});
+
+it('takes the version that was given', async () => {
+  const run = await start({}, { ref: 'feature-x', version: '2.0.0' });
+  await run.result();
+  expect(run.done[0]).toBe('release/2.0.0 at commit-of-feature-x');
+});
+
+it('ends before it deploys when the pipeline fails, and says where its log is', async () => {
+  const run = await start({
+    runPipeline: async () => ({ passed: false, summary: '`npm test` ended with 1', log: '/logs/1.log' }),
+  });
+  expect(await run.result()).toEqual({
+    outcome: 'failed',
+    note: 'the pipeline failed: `npm test` ended with 1; its log: /logs/1.log; the traffic was not touched',
+  });
+  expect(run.done).toHaveLength(1);
+  expect(run.calls).not.toContain('requestChange');
+});
+
+it('returns to what ran before when the functionality is not verified, and holds the version', async () => {
+  const run = await start({
+    verifyFunctionality: async () => ({ passed: false, tests: [{ name: 'verify', passed: false, detail: 'no cart' }] }),
+  });
+  expect(await run.result()).toMatchObject({ outcome: 'rolled-back', note: expect.stringContaining('no cart') });
+  expect(run.done.at(-1)).toBe('1.3.0 at undefined');
+  expect(run.reports).toMatchObject([{ result: 'undone', running: '1.3.0', held: { version: '1.4.0' } }]);
+});
+
+it('is refused while the kill switch is on', async () => {
+  const reason = 'the kill switch is on (cto: audit)';
+  const run = await start({ requestChange: async () => ({ granted: false, because: 'kill-switch', reason }) });
+  expect(await run.result()).toEqual({ outcome: 'refused', note: reason });
+});
+
+it('asks a person when a step fails for good, and tries again when told to', async () => {
+  let tries = 0;
+  const run = await start({
+    release: async ({ ref }) => {
+      tries += 1;
+      if (tries === 1) throw failure('ReleaseFailed', 'no space left');
+      return { changed: true, summary: `${ref} runs` };
+    },
+  });
+  await run.decide('approved', 'lead', 'retry');
+  expect(await run.result()).toMatchObject({ outcome: 'released' });
+  expect(tries).toBe(2);
+});
+
+it('rolls back when nobody answers what is to be done about a failed step', async () => {
+  const run = await start({
+    createReleaseBranch: async () => {
+      throw failure('Refused', 'release/1.4.0 is another commit');
+    },
+  });
+  expect(await run.result()).toMatchObject({ outcome: 'failed', note: expect.stringContaining('another commit') });
+  expect(run.pages.filter(({ asks }) => asks).map(({ person }) => person)).toEqual(['responder', 'lead', 'cto']);
+});
