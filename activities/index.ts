@@ -4,6 +4,7 @@ export * as bugsink from './bugsink.ts';
 export * as codes from './codes.ts';
 export * as configuration from './configuration.ts';
 export * as consoleInbox from './console-inbox.ts';
+export * as deploymentWindows from './deployment-windows.ts';
 export * as flagd from './flagd.ts';
 export * as localReleases from './local-releases.ts';
 export * as pgbouncer from './pgbouncer.ts';
