@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { heartbeat } from '@temporalio/activity';
 import type { Effect, Release, Scope, Settings } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
+import { environmentOf } from '../../src/withheld.ts';
 import type { Front, FrontDoor } from './caddy.ts';
 import { checkout } from './checkout.ts';
 import * as instances from './instances.ts';
@@ -78,7 +79,7 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
     if (pointed && kept.length === count && candidates.length === count) return undefined;
 
     const own = { ...releases.env, RELEASE: version };
-    const environment = instances.environmentOf(inherited, own);
+    const environment = environmentOf(inherited, own);
     const cwd = await checkout({
       directory: place.directory,
       modules: join(stateDir, 'releases', 'modules'),
