@@ -16,3 +16,4 @@ export * as sentry from './sentry.ts';
 export * as serviceControl from './service-control.ts';
 export * as supabaseManagement from './supabase-management.ts';
 export * as supabase from './supabase.ts';
+export * as verification from './verification.ts';
