@@ -9,7 +9,8 @@ const transform = {
 const EXECA =
   'execa @sec-ant @sindresorhus figures get-stream human-signals is-plain-obj is-stream is-unicode-supported npm-run-path ' +
   'parse-ms path-key pretty-ms strip-final-newline unicorn-magic yoctocolors';
-const ES_MODULES = ['@noble', 'commander', 'hono', '@hono', ...EXECA.split(' ')];
+const TEMPORAL = ['temporal-polyfill', 'temporal-utils'];
+const ES_MODULES = ['@noble', 'commander', 'hono', '@hono', ...TEMPORAL, ...EXECA.split(' ')];
 
 export default {
   testEnvironment: 'node',

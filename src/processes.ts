@@ -54,12 +54,7 @@ async function registered(stateDir: string, name: string): Promise<Registered | 
   }
 }
 
-/**
- * Start a process in a session of its own, which survives its starter; its output goes to `<stateDir>/logs/<name>.log`.
- * `env` is laid over the starter's. `stopSignal` asks it to end (SIGTERM).
- * @throws Error when it cannot be started, ends at once, or one of this name runs already.
- */
-export async function startProcess(of: {
+interface ToStart {
   stateDir: string;
   name: string;
   command: string;
@@ -69,8 +64,10 @@ export async function startProcess(of: {
   uid?: number;
   gid?: number;
   stopSignal?: Registered['stopSignal'];
-}): Promise<StartedProcess> {
-  const { stateDir, name, command, args, stopSignal = 'SIGTERM', ...options } = of;
+}
+
+/** A new process in a session of its own, registered unless it has ended already. @throws Error when it cannot be started. */
+async function spawned({ stateDir, name, command, args, stopSignal = 'SIGTERM', ...options }: ToStart) {
   const file = runFile(stateDir, name);
   const running = await findProcess(stateDir, name);
   if (running !== undefined) throw new Error(`${name} runs already, with pid ${running.pid}`);
@@ -83,19 +80,53 @@ export async function startProcess(of: {
     detached: true,
     cleanup: false,
     buffer: false,
+    reject: false,
   });
   closeSync(log);
-  const ended = child.then(
-    () => 'it ended at once',
-    (error: unknown) => (error instanceof ExecaError ? error.shortMessage : String(error)),
-  );
-  const identity = child.pid === undefined ? undefined : await identityOf(child.pid);
-  if (child.pid === undefined || identity === undefined)
-    throw new Error(`${name} did not start: ${await ended}\n${await lastLines(logFile)}`.trim());
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`${name} did not start: ${(await child).shortMessage}`);
+  const identity = await identityOf(pid);
+  const started = { name, pid, startedAt: new Date().toISOString(), logFile };
+  if (identity !== undefined)
+    await writeWhole(file, JSON.stringify({ ...started, identity, stopSignal } satisfies Registered));
+  return { ...started, identity, child };
+}
+
+/**
+ * Start a process in a session of its own, which survives its starter; its output goes to `<stateDir>/logs/<name>.log`.
+ * `env` is laid over the starter's. `stopSignal` asks it to end (SIGTERM).
+ * @throws Error when it cannot be started, ends at once, or one of this name runs already.
+ */
+export async function startProcess(of: ToStart): Promise<StartedProcess> {
+  const { child, identity, ...started } = await spawned(of);
+  if (identity === undefined) {
+    const why = (await child).shortMessage ?? 'it ended at once';
+    throw new Error(`${of.name} did not start: ${why}\n${await lastLines(started.logFile)}`.trim());
+  }
   child.unref();
-  const started = { name, pid: child.pid, identity, startedAt: new Date().toISOString(), logFile };
-  await writeWhole(file, JSON.stringify({ ...started, stopSignal } satisfies Registered));
-  return started;
+  return { ...started, identity };
+}
+
+/**
+ * Run a command to its end as `startProcess` would start it, and end what it leaves in its group. An abort ends it early.
+ * Returns its exit code; null when a signal ended it.
+ * @throws Error when it cannot be started, or one of this name runs already.
+ */
+export async function runRegistered(of: ToStart & { signal: AbortSignal }): Promise<number | null> {
+  const { signal: stop, ...toStart } = of;
+  const { child, pid, identity } = await spawned(toStart);
+  const ended = child.then(({ exitCode }) => exitCode ?? null);
+  const aborted = new Promise<void>((resolve) => {
+    if (stop.aborted) resolve();
+    stop.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await Promise.race([ended, aborted]);
+  const known = await registered(of.stateDir, of.name);
+  if (known?.identity === identity) await endProcess(of.stateDir, of.name);
+  else if (stop.aborted) signalGroup(pid, 'SIGKILL');
+  const code = await ended;
+  signalGroup(pid, 'SIGKILL'); // no other process gets its number while its group lives
+  return code;
 }
 
 /** The registered process of this name, if it lives and is the one that was registered. */
@@ -134,9 +165,23 @@ export async function endProcess(stateDir: string, name: string, graceMs = 10_00
   await rm(runFile(stateDir, name), { force: true });
 }
 
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
+/**
+ * End every process with one of these entries (`NAME=value`) in its environment, at once: also those whose starter was killed
+ * before it could register them. On Linux; elsewhere nothing happens.
+ */
+export async function endMarked(entries: string[]): Promise<void> {
+  const marks = new Set(entries);
+  for (const pid of (await readdir('/proc').catch(() => [])).filter((each) => /^\d+$/.test(each))) {
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+    if (environment.split('\0').some((entry) => marks.has(entry))) signal(Number(pid), 'SIGKILL');
+  }
+}
+
+const signalGroup = (pid: number, name: NodeJS.Signals): void => signal(-pid, name);
+
+function signal(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(-pid, signal);
+    process.kill(pid, name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

@@ -55,6 +55,8 @@ const PLACES: Record<string, Place> = {
       /^@sentry\/api$/,
       /^pg$/,
       /^standardwebhooks$/,
+      /^(rrule-temporal|temporal-polyfill)$/,
+      /^ajv\/dist\/2020\.js$/,
     ],
     node: true,
   },

@@ -8,6 +8,7 @@ import {
   lastLines,
   listProcesses,
   runCommand,
+  runRegistered,
   startProcess,
 } from '../src/processes.ts';
 
@@ -104,4 +105,28 @@ it('runs a command and tells its last words when it fails', async () => {
   await expect(node('console.error("the disk is full"); process.exit(3)')).rejects.toThrow(
     /exit code 3[\s\S]*the disk is full/,
   );
+});
+
+const run = (script: string, signal = new AbortController().signal) =>
+  runRegistered({ stateDir, name: 'run', command: process.execPath, args: ['-e', script], signal });
+
+it('runs a registered command to its end and returns its exit code', async () => {
+  expect(await run('console.log(1)')).toBe(0);
+  expect(await run('process.exit(3)')).toBe(3);
+  expect(await run('process.kill(process.pid, "SIGKILL")')).toBeNull();
+  expect(await findProcess(stateDir, 'run')).toBeUndefined();
+  const missing = { stateDir, name: 'run', command: join(stateDir, 'missing'), args: [] };
+  await expect(runRegistered({ ...missing, signal: new AbortController().signal })).rejects.toThrow(
+    'run did not start',
+  );
+});
+
+it('ends a registered command when it is told to, also when it was told before', async () => {
+  const told = new AbortController();
+  const ended = run(WAIT, told.signal);
+  while ((await findProcess(stateDir, 'run')) === undefined) await new Promise((done) => setTimeout(done, 20));
+  told.abort();
+  expect(await ended).toBeNull();
+  expect(await run(WAIT, told.signal)).toBeNull();
+  expect(await listProcesses(stateDir)).toEqual([]);
 });

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { heartbeat } from '@temporalio/activity';
 import type { Effect, Release, Scope, Settings } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
+import { environmentOf } from '../../src/withheld.ts';
 import type { Front, FrontDoor } from './caddy.ts';
 import { checkout } from './checkout.ts';
 import * as instances from './instances.ts';
@@ -103,7 +104,7 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
   async function start(place: Place, { version, commit }: Pick<Target, 'version' | 'commit'>, fresh: Instance[]) {
     if (fresh.length === 0) return;
     const { releases, healthPath } = place;
-    const env = instances.environmentOf(inherited, { ...releases.env, RELEASE: version });
+    const env = environmentOf(inherited, { ...releases.env, RELEASE: version });
     const cwd = await checkout({
       directory: place.directory,
       modules: join(stateDir, 'releases', 'modules'),

@@ -1,9 +1,9 @@
-import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { sleep } from '@temporalio/activity';
-import { endProcess, findProcess, lastLines, startProcess, writeWhole } from '../../src/processes.ts';
+import { endMarked, endProcess, findProcess, lastLines, startProcess, writeWhole } from '../../src/processes.ts';
 import { failure } from '../../src/errors.ts';
 import type { Instance } from './state.ts';
 
@@ -12,20 +12,6 @@ const PROBE_MS = 2000;
 const POLL_MS = 100;
 const GRACE_MS = 10_000;
 const MARK = 'HOLDFAST_INSTANCE';
-
-/** Variables of the control plane that a release, and what it installs, must not see. */
-const WITHHELD =
-  /^(HOLDFAST|TEMPORAL|SUPABASE|RECORD|BUGSINK|SENTRY|SHOP|CADDY)_|SECRET|TOKEN|PASSWORD|PRIVATE|DSN|_KEY$|DATABASE_URL/;
-
-/** The environment laid over the worker's for a release: the pinned Node first in `PATH`, nothing of the control plane's. */
-export function environmentOf(inherited: Record<string, unknown>, own: Record<string, string>): Record<string, string> {
-  const withheld = Object.keys(inherited).filter((name) => WITHHELD.test(name));
-  return {
-    ...Object.fromEntries(withheld.map((name) => [name, ''])),
-    PATH: `${dirname(process.execPath)}:${typeof inherited['PATH'] === 'string' ? inherited['PATH'] : '/usr/local/bin:/usr/bin:/bin'}`,
-    ...own,
-  };
-}
 
 /** A port that nothing listens on, asked from the operating system. */
 export async function freePort(): Promise<number> {
@@ -90,23 +76,11 @@ export async function startInstance(of: {
 /** End instances, also those that never ran, and those whose starter was killed before it could register them. */
 export async function endInstances(stateDir: string, instances: Instance[]): Promise<void> {
   await Promise.all(instances.map(({ name }) => endProcess(stateDir, name, GRACE_MS)));
-  const marks = new Set(instances.map(({ name }) => markOf(stateDir, name)));
-  for (const pid of (await readdir('/proc').catch(() => [])).filter((each) => /^\d+$/.test(each))) {
-    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
-    if (environment.split('\0').some((entry) => marks.has(entry))) kill(Number(pid));
-  }
+  await endMarked(instances.map(({ name }) => markOf(stateDir, name)));
 }
 
 /** In the environment of an instance, by which it is found in the process table (on Linux). */
 const markOf = (stateDir: string, name: string): string => `${MARK}=${join(resolve(stateDir), name)}`;
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // it has ended
-  }
-}
 
 /**
  * Tell Prometheus, and the scrape provider, where the running instances are.
