@@ -1,6 +1,6 @@
 import { Client, Connection, isGrpcDeadlineError } from '@temporalio/client';
 import { loadConfig, loadSettings, type Config } from '../config.ts';
-import type { Settings, Status } from '../contracts/index.ts';
+import type { Environment, Settings, Status } from '../contracts/index.ts';
 
 const ANSWER_MS = 30_000;
 
@@ -11,6 +11,23 @@ export const usageError = (message: string, exitCode = 2): Error => Object.assig
 export function assertPerson({ people }: Settings, name: string): void {
   if (!people.some((person) => person.name === name))
     throw usageError(`"${name}" is nobody; the configuration has: ${people.map((person) => person.name).join(', ')}`);
+}
+
+/** The settings of an environment. @throws usage error that lists what there is. */
+export function assertEnvironment(settings: Settings, service: string, environment: string): Environment {
+  const found = assertService(settings, service).environments;
+  const of = found[environment];
+  if (of === undefined)
+    throw usageError(`${service} has no environment "${environment}"; it has: ${Object.keys(found).join(', ')}`);
+  return of;
+}
+
+/** @throws usage error that lists the services there are. */
+export function assertService({ services }: Settings, service: string): Settings['services'][number] {
+  const found = services.find(({ name }) => name === service);
+  if (found === undefined)
+    throw usageError(`there is no service "${service}"; there are: ${services.map(({ name }) => name).join(', ')}`);
+  return found;
 }
 
 export interface Context {

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import type { Answer, Ballot, Status } from '../contracts/index.ts';
 import { answered, statusOf, usageError, type Context } from './context.ts';
-import { signDecision } from './sign.ts';
+import { signDecision, type Chosen } from './sign.ts';
 
 const SHOWN = 8;
 
@@ -14,11 +14,11 @@ export const shortDigest = (digest: string): string => digest.slice(0, SHOWN);
  */
 export async function decide(
   context: Context,
-  of: { id: string; person: string; verdict: Answer; proposal?: string | undefined },
+  of: { id: string; person: string; verdict: Answer; proposal?: string | undefined } & Chosen,
 ): Promise<{ status: Status; ballot: Ballot }> {
-  const { id, person, verdict, proposal } = of;
+  const { id, person, verdict, proposal, option, reason } = of;
   const status = await statusOf(context, id);
-  const decision = signDecision(context.config, status, person, verdict);
+  const decision = signDecision(context.config, status, { person, verdict, option, reason });
   if (proposal === undefined) await confirm(status, verdict);
   else if (proposal.length < SHOWN || !decision.digest.startsWith(proposal))
     throw usageError(`another proposal is open now: ${describe(status)}`, 5);
@@ -35,8 +35,10 @@ const describe = ({ proposal }: Status): string =>
 
 async function confirm(status: Status, verdict: Answer): Promise<void> {
   if (!process.stdin.isTTY) throw usageError(`say which proposal this is about; open is: ${describe(status)}`);
-  const { summary, why = [], undo } = status.proposal ?? {};
-  console.log([summary, ...why.map((line) => `  ${line}`), `  Undo: ${undo}`].join('\n'));
+  const { summary, why = [], undo, options } = status.proposal ?? {};
+  const ways =
+    options === undefined ? [] : [`  Options: ${options.join(', ')} (the first, unless --option names another)`];
+  console.log([summary, ...why.map((line) => `  ${line}`), `  Undo: ${undo}`, ...ways].join('\n'));
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   const answer = await terminal.question(`${verdict === 'approved' ? 'Approve' : 'Reject'} it? (yes/no) `);
   terminal.close();

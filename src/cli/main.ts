@@ -3,25 +3,17 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Command } from 'commander';
 import { loadConfig, loadSettings } from '../config.ts';
 import { readPages } from '../pages.ts';
-import { assertPerson, connect, statusOf, uiLink, usageError, type Context } from './context.ts';
+import { out, withContext } from './command.ts';
+import { assertPerson, assertService, statusOf, uiLink, usageError } from './context.ts';
+import { askControl } from './control.ts';
 import { decide, shortDigest } from './decide.ts';
+import { deploymentCommands } from './deployments.ts';
 import { checkGameDay, runGameDay } from './gameday.ts';
 import { ensurePlatform } from './platform.ts';
 import { start } from './start.ts';
+import type { KillSwitch } from '../../workflows/index.ts';
 
 const program = new Command('holdfast').description('Durable runbooks and deployments on Temporal').exitOverride();
-const out = (json: boolean | undefined, value: unknown, text: string): void =>
-  console.log(json === true ? JSON.stringify(value, null, 2) : text);
-const withContext =
-  <A extends unknown[]>(run: (context: Context, ...args: A) => Promise<void>) =>
-  async (...args: A): Promise<void> => {
-    const context = await connect();
-    try {
-      await run(context, ...args);
-    } finally {
-      await context.close();
-    }
-  };
 
 program.command('start').description('start the platform and run the game day, for you to approve').action(start);
 program
@@ -117,6 +109,13 @@ program
       );
     }),
   );
+interface DecideOptions {
+  as: string;
+  proposal?: string;
+  option?: string;
+  reason?: string;
+  json?: boolean;
+}
 for (const [command, verdict] of [
   ['approve', 'approved'],
   ['reject', 'declined'],
@@ -126,11 +125,13 @@ for (const [command, verdict] of [
     .description(`${command} the open proposal with a signed decision`)
     .requiredOption('--as <person>')
     .option('--proposal <digest>', 'the beginning of its digest, as page and inbox show it; without it you are asked')
+    .option('--option <name>', 'which way, where the proposal offers several')
+    .option('--reason <text>', 'why')
     .option('--json')
     .action(
-      withContext(async (context, id: string, options: { as: string; proposal?: string; json?: boolean }) => {
-        const { as: person, proposal, json } = options;
-        const { status, ballot } = await decide(context, { id, person, verdict, proposal });
+      withContext(async (context, id: string, options: DecideOptions) => {
+        const { as: person, json, ...chosen } = options;
+        const { status, ballot } = await decide(context, { id, person, verdict, ...chosen });
         const standing = `${ballot.verdict}, ${ballot.approvedBy.length} of ${ballot.needed}`;
         out(json, ballot, `${verdict} by ${person}: ${status.proposal?.summary} (${standing})`);
       }),
@@ -165,11 +166,8 @@ program
       const { client, config, settings } = context;
       if (state !== 'on' && state !== 'off') throw usageError('say on or off');
       assertPerson(settings, options.as);
-      const names = settings.services.map(({ name }) => name);
-      if (!names.includes(service))
-        throw usageError(`there is no service "${service}"; there are: ${names.join(', ')}`);
-      const { setKillSwitch } = await import('./control.ts');
-      await setKillSwitch(client, config.HOLDFAST_TASK_QUEUE, service, {
+      assertService(settings, service);
+      await askControl<KillSwitch>(client, config.HOLDFAST_TASK_QUEUE, service, 'setKillSwitch', {
         on: state === 'on',
         by: options.as,
         reason: options.reason,
@@ -177,6 +175,7 @@ program
       console.log(`kill switch of ${service}: ${state}`);
     }),
   );
+deploymentCommands(program);
 program
   .command('inbox')
   .description('pages that were delivered to the console inbox of this machine')

@@ -6,8 +6,18 @@ import { usageError } from './context.ts';
 
 const VALID_MS = 5 * 60 * 1000;
 
+/** Which of the ways that a proposal offers, and why. */
+export interface Chosen {
+  option?: string | undefined;
+  reason?: string | undefined;
+}
+
 /** Sign a person's decision on the open proposal with the key of the environment; it is valid for five minutes. */
-export function signDecision({ env }: Config, status: Status, person: string, verdict: Answer): SignedDecision {
+export function signDecision(
+  { env }: Config,
+  status: Status,
+  { person, verdict, option, reason }: { person: string; verdict: Answer } & Chosen,
+): SignedDecision {
   const key = env['HOLDFAST_DECISION_PRIVATE_KEY'];
   const keyId = env['HOLDFAST_DECISION_KEY_ID'];
   if (key === undefined || keyId === undefined)
@@ -26,6 +36,8 @@ export function signDecision({ env }: Config, status: Status, person: string, ve
     via: 'cli' as const,
     expiresAt: new Date(Date.now() + VALID_MS).toISOString(),
     keyId,
+    ...(option !== undefined && { option }),
+    ...(reason !== undefined && { reason }),
   };
   const privateKey = createPrivateKey({ key: Buffer.from(key, 'base64'), format: 'der', type: 'pkcs8' });
   return { ...decision, signature: sign(null, signedBytes(decision), privateKey).toString('hex') };

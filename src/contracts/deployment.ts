@@ -135,6 +135,8 @@ export type Windows = z.output<typeof Windows>;
 
 /** How releases come into an environment. */
 export const DeploymentSettings = z.object({
+  /** `staging`: branch, pipeline, deploy, tests. `production`: approval, window, backup, canary, and all of it watched. */
+  procedure: z.enum(['staging', 'production']).default('production'),
   /** Environment in which the same content must have been verified before. */
   after: Slug.optional(),
   pipeline: z.object({ commands: z.array(Command).min(1), timeout: Duration.default('30 minutes') }).optional(),

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Finding, Proposal, Status, TimelineEntry } from '../../contracts/index.ts';
-import { readPages } from '../../pages.ts';
-import { statusOf, uiLink, type Context } from '../context.ts';
-import { decide, shortDigest } from '../decide.ts';
+import { uiLink, type Context } from '../context.ts';
+import { watchRun } from '../watch.ts';
 
 const POLL_MS = 400;
 const ALERT_WITHIN_MS = 120_000;
@@ -30,32 +29,7 @@ export async function follow(
   const { workflowId, since, say } = of;
   const runId = await opened(context, workflowId, since);
   say(`The incident is open: ${uiLink(context.config, { workflowId, runId })}`);
-  let shown = 0;
-  let asked: string | undefined;
-  for (;;) {
-    const status = await statusOf(context, workflowId, runId).catch(() => undefined);
-    if (status === undefined) {
-      await sleep(POLL_MS); // no worker answers at this moment
-      continue;
-    }
-    for (const { at, what, who } of status.timeline.slice(shown))
-      say(`  ${at.slice(11, 19)}  ${what}${who === undefined ? '' : `  (${who})`}`);
-    shown = status.timeline.length;
-    if (status.outcome !== undefined) return status;
-    if (
-      status.phase === 'waiting' &&
-      status.proposal !== undefined &&
-      asked !== `${status.proposal.digest} ${status.waitingFor.join()}` &&
-      status.waitingFor.length > 0
-    ) {
-      const { digest: proposal } = status.proposal;
-      asked = `${proposal} ${status.waitingFor.join()}`;
-      if (of.approveAs !== undefined)
-        await decide(context, { id: workflowId, person: of.approveAs, verdict: 'approved', proposal });
-      else if (!(await showHowToApprove(context, status, say))) asked = undefined; // the page is still on its way
-    }
-    await sleep(POLL_MS);
-  }
+  return await watchRun(context, { ...of, runId });
 }
 
 /** The run that opened since the bad release began to ship. */
@@ -72,25 +46,6 @@ async function opened({ client }: Context, workflowId: string, since: number): P
   throw new Error(
     `no incident opened within ${ALERT_WITHIN_MS / 1000} s: look at the logs of gateway and worker in the state folder`,
   );
-}
-
-async function showHowToApprove({ config }: Context, status: Status, say: (line: string) => void): Promise<boolean> {
-  const page = readPages(config.HOLDFAST_STATE_DIR).find(
-    (one) => one.digest === status.proposal?.digest && status.waitingFor.includes(one.person) && one.code !== null,
-  );
-  if (page === undefined) return false;
-  for (const line of [
-    '',
-    `It asks you: ${status.proposal?.summary}?`,
-    `  In the Temporal UI:  ${uiLink(config, status)}`,
-    '    More Actions, Send a Signal, name approve (or reject), and as input:',
-    `    {"by":"${page.person}","code":"${page.code}"}`,
-    `  Or in another terminal:  npm run -s holdfast -- approve ${status.workflowId} --as ${page.person} --proposal ${shortDigest(page.digest ?? '')}`,
-    `  If nobody answers until ${status.waitingUntil}, the next level of the ladder is asked.`,
-    '',
-  ])
-    say(line);
-  return true;
 }
 
 /** What a game day was, as one JSON object; `before` is the release that took the traffic when it struck. */

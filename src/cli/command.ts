@@ -1,0 +1,17 @@
+import { connect, type Context } from './context.ts';
+
+/** Print for a program, where asked to, or for people. */
+export const out = (json: boolean | undefined, value: unknown, text: string): void =>
+  console.log(json === true ? JSON.stringify(value, null, 2) : text);
+
+/** A command that talks to Temporal, and leaves when it is done. */
+export const withContext =
+  <A extends unknown[]>(run: (context: Context, ...args: A) => Promise<void>) =>
+  async (...args: A): Promise<void> => {
+    const context = await connect();
+    try {
+      await run(context, ...args);
+    } finally {
+      await context.close();
+    }
+  };

@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Status } from '../contracts/index.ts';
+import { readPages } from '../pages.ts';
+import { statusOf, uiLink, type Context } from './context.ts';
+import { decide, shortDigest } from './decide.ts';
+
+const POLL_MS = 400;
+
+/** Show a run as its timeline grows, approve where asked to, until it has ended. Leaving it does not stop it. */
+export async function watchRun(
+  context: Context,
+  of: { workflowId: string; runId: string; approveAs?: string | undefined; say: (line: string) => void },
+): Promise<Status> {
+  const { workflowId, runId, say } = of;
+  let shown = 0;
+  let asked: string | undefined;
+  for (;;) {
+    const status = await statusOf(context, workflowId, runId).catch(() => undefined);
+    if (status === undefined) {
+      await sleep(POLL_MS); // no worker answers at this moment
+      continue;
+    }
+    for (const { at, what, who } of status.timeline.slice(shown))
+      say(`  ${at.slice(11, 19)}  ${what}${who === undefined ? '' : `  (${who})`}`);
+    shown = status.timeline.length;
+    if (status.outcome !== undefined) return status;
+    if (
+      status.phase === 'waiting' &&
+      status.proposal !== undefined &&
+      asked !== `${status.proposal.digest} ${status.waitingFor.join()}` &&
+      status.waitingFor.length > 0
+    ) {
+      const { digest: proposal } = status.proposal;
+      asked = `${proposal} ${status.waitingFor.join()}`;
+      if (of.approveAs !== undefined)
+        await decide(context, { id: workflowId, person: of.approveAs, verdict: 'approved', proposal });
+      else if (!(await showHowToApprove(context, status, say))) asked = undefined; // the page is still on its way
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+async function showHowToApprove({ config }: Context, status: Status, say: (line: string) => void): Promise<boolean> {
+  const page = readPages(config.HOLDFAST_STATE_DIR).find(
+    (one) => one.digest === status.proposal?.digest && status.waitingFor.includes(one.person) && one.code !== null,
+  );
+  if (page === undefined) return false;
+  for (const line of [
+    '',
+    `It asks you: ${status.proposal?.summary}?`,
+    `  In the Temporal UI:  ${uiLink(config, status)}`,
+    '    More Actions, Send a Signal, name approve (or reject), and as input:',
+    `    {"by":"${page.person}","code":"${page.code}"}`,
+    `  Or in another terminal:  npm run -s holdfast -- approve ${status.workflowId} --as ${page.person} --proposal ${shortDigest(page.digest ?? '')}`,
+    `  If nobody answers until ${status.waitingUntil}, the next level of the ladder is asked.`,
+    '',
+  ])
+    say(line);
+  return true;
+}
