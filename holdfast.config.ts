@@ -3,9 +3,30 @@ import { defineConfig } from './src/config.ts';
 /** The sample shop on the embedded platform. Secrets come from the environment only. */
 export default defineConfig((env) => {
   const port = env['SHOP_PORT'] ?? '4180';
+  const stagingPort = env['SHOP_STAGING_PORT'] ?? '4181';
   const flags = env['SHOP_FLAGS_FILE'] ?? '.holdfast/shop-flags.json';
   const given = (names: Record<string, string | undefined>): Record<string, string> =>
     Object.fromEntries(Object.entries(names).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+  const metricsUrl = new URL('/metrics', env['CADDY_ADMIN_URL'] ?? 'http://127.0.0.1:2019').href;
+  const requests = 'caddy_http_request_duration_seconds';
+  const measure = { windowSeconds: 10, lasting: '20 seconds', every: '2 seconds', minimumRequests: 20 };
+  const releases = {
+    repository: env['SHOP_REPOSITORY'] ?? '.holdfast/shop.git',
+    install: ['npm', 'ci', '--omit=dev', '--prefer-offline'],
+    start: ['node', 'server.ts'],
+    env: given({
+      SUPABASE_URL: env['SUPABASE_URL'],
+      SUPABASE_PUBLISHABLE_KEY: env['SUPABASE_PUBLISHABLE_KEY'],
+      SENTRY_DSN: env['SHOP_SENTRY_DSN'],
+      DATABASE_URL: env['SHOP_DATABASE_URL'],
+      FLAGS_FILE: flags,
+    }),
+  };
+  const smoke = [
+    { name: 'it is well', path: '/healthz', json: { type: 'object', properties: { status: { const: 'ok' } } } },
+    { name: 'the shop window', path: '/', contains: '<h1>Shop</h1>' },
+    { name: 'the products', path: '/api/products', json: { type: 'array', minItems: 1 } },
+  ];
   return {
     people: [
       { name: 'responder', roles: ['responder', 'approver'] },
@@ -22,36 +43,41 @@ export default defineConfig((env) => {
       {
         name: 'shop',
         environments: {
+          staging: {
+            mode: 'act',
+            url: `http://127.0.0.1:${stagingPort}`,
+            measure,
+            releases: { ...releases, server: 'shop-staging', listen: `127.0.0.1:${stagingPort}` },
+            deployment: {
+              procedure: 'staging',
+              pipeline: { commands: [releases.install, ['node', '--test']], timeout: '5 minutes' },
+              canary: { weights: [] }, // nobody is there to notice
+              smoke,
+            },
+          },
           production: {
             mode: 'act',
             url: `http://127.0.0.1:${port}`,
             alertAt: { errorRatio: 0.05, p95Ms: 2000 },
-            measure: { windowSeconds: 10, lasting: '20 seconds', every: '2 seconds', minimumRequests: 20 },
+            measure,
             coolDown: '15 seconds', // game days follow each other; the default is ten minutes
             monitor: { every: '2 seconds' },
             errors: { project: 'shop' },
             metrics: {
-              url: new URL('/metrics', env['CADDY_ADMIN_URL'] ?? 'http://127.0.0.1:2019').href,
-              requests: 'caddy_http_request_duration_seconds',
+              url: metricsUrl,
+              requests,
               match: { server: 'shop-production' },
               canaryMatch: { server: 'shop-production-canary' },
             },
             flags: { file: flags },
             database: { longSeconds: 5, slowMs: 20, ownerRole: 'holdfast_owner', pool: 'app', diskGiB: 20 },
-            releases: {
-              repository: env['SHOP_REPOSITORY'] ?? '.holdfast/shop.git',
-              install: ['npm', 'ci', '--omit=dev', '--prefer-offline'],
-              start: ['node', 'server.ts'],
-              instances: 2,
-              server: 'shop-production',
-              listen: `127.0.0.1:${port}`,
-              env: given({
-                SUPABASE_URL: env['SUPABASE_URL'],
-                SUPABASE_PUBLISHABLE_KEY: env['SUPABASE_PUBLISHABLE_KEY'],
-                SENTRY_DSN: env['SHOP_SENTRY_DSN'],
-                DATABASE_URL: env['SHOP_DATABASE_URL'],
-                FLAGS_FILE: flags,
-              }),
+            releases: { ...releases, instances: 2, server: 'shop-production', listen: `127.0.0.1:${port}` },
+            deployment: {
+              after: 'staging',
+              backup: {},
+              migrations: 'supabase/migrations',
+              canary: { weights: [5, 25], bake: '20 seconds' },
+              smoke,
             },
           },
         },

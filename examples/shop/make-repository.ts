@@ -16,6 +16,7 @@ const FILES = [
   'package-lock.json',
   'server.ts',
   'app.ts',
+  'checkout.test.ts',
   'checkout.ts',
   'config.ts',
   'errors.ts',

@@ -25,6 +25,7 @@ export const Ports = z.object({
   HOLDFAST_BUGSINK_PORT: port.default(8070),
   HOLDFAST_CADDY_ADMIN_PORT: port.default(2019),
   SHOP_PORT: port.default(4180),
+  SHOP_STAGING_PORT: port.default(4181),
   HOLDFAST_GATEWAY_PORT: port.default(4100),
 });
 export type Ports = z.output<typeof Ports>;
@@ -51,7 +52,7 @@ const PORTS_OF: Record<Part, (keyof Ports)[]> = {
   pgbouncer: ['HOLDFAST_PGBOUNCER_PORT'],
   'app-supabase': ['HOLDFAST_APP_SUPABASE_PORT'],
   bugsink: ['HOLDFAST_BUGSINK_PORT'],
-  caddy: ['HOLDFAST_CADDY_ADMIN_PORT', 'SHOP_PORT'],
+  caddy: ['HOLDFAST_CADDY_ADMIN_PORT', 'SHOP_PORT', 'SHOP_STAGING_PORT'],
   gateway: ['HOLDFAST_GATEWAY_PORT'],
   worker: [],
 };
@@ -172,6 +173,7 @@ function ownVariables(stateDir: string, ports: Ports, secrets: Secrets): Record<
     HOLDFAST_STATE_DIR: stateDir,
     HOLDFAST_GATEWAY_PORT: String(ports.HOLDFAST_GATEWAY_PORT),
     SHOP_PORT: String(ports.SHOP_PORT),
+    SHOP_STAGING_PORT: String(ports.SHOP_STAGING_PORT),
     SHOP_REPOSITORY: join(stateDir, 'shop', 'repository'),
     SHOP_FLAGS_FILE: join(stateDir, 'shop', 'flags.json'),
     HOLDFAST_ALERTMANAGER_TOKEN: secrets.alertmanagerToken,
