@@ -7,6 +7,7 @@ export * as configuration from './configuration.ts';
 export * as consoleInbox from './console-inbox.ts';
 export * as flagd from './flagd.ts';
 export * as localReleases from './local-releases.ts';
+export * as migrations from './migrations.ts';
 export * as pgbouncer from './pgbouncer.ts';
 export * as postgres from './postgres.ts';
 export * as probes from './probes.ts';
