@@ -8,9 +8,9 @@ import { runCommand } from '../../src/processes.ts';
 const LOCK_MS = 5000;
 const SCHEMA_ENTRY = /^\d+; \d+ \d+ SCHEMA - /;
 
-/** What they say about a cause that passes, a right that is missing, and a program that is; else the failure is the caller's. */
+/** What they say about a cause that passes, a right that is missing, a program that is too old; else the failure is the caller's. */
 const SAID: [RegExp, FailureType][] = [
-  [/ENOENT|EACCES|server version mismatch/, 'NotConfigured'],
+  [/server version mismatch/, 'NotConfigured'],
   [/password authentication failed|permission denied|row-level security/, 'NotAllowed'],
   [/connection to server|server closed the connection|terminating connection|lock timeout|deadlock/, 'Unavailable'],
   [/no matching schemas/, 'NotFound'],
@@ -35,6 +35,8 @@ export function createPrograms(folder: string | undefined): Programs {
     } catch (error) {
       cancellationSignal().throwIfAborted();
       const [first = '', ...said] = (error instanceof Error ? error.message : String(error)).split('\n');
+      if (/\b(ENOENT|EACCES)\b/.test(first))
+        throw failure('NotConfigured', `${program} cannot be run: set PG_CLIENT_DIR to where Postgres's programs are`);
       const text = said.length > 0 ? said.join('\n') : first;
       const type = SAID.find(([pattern]) => pattern.test(text))?.[1] ?? otherwise;
       throw failure(type, `${program}: ${text.slice(0, 500)}`);

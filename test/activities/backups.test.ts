@@ -1,7 +1,7 @@
 /** Two real servers of Postgres 18: one is backed up, the other proves it. */
 import { copyFile, open, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import type { Client } from 'pg';
@@ -189,7 +189,7 @@ describe('a backup that is not what was taken', () => {
   });
 });
 
-describe('a worker that is killed', () => {
+describe('cut short', () => {
   const requestOf = (activity: string, argument: object) => ({
     provider: 'backups',
     activity,
@@ -197,47 +197,68 @@ describe('a worker that is killed', () => {
     settings: backedUp,
     argument,
   });
+  /** The restore of this one takes a while. */
+  beforeAll(() =>
+    rig.admin.query(`
+      set role holdfast_owner;
+      create function slow() returns boolean language plpgsql as 'begin perform pg_sleep(0.5); return true; end';
+      create table slow (id int check (public.slow()));
+      insert into slow values (1);
+      create sequence counter;
+      reset role`),
+  );
+  afterAll(() => rig.admin.query('drop table slow; drop function slow(); drop sequence counter'));
+  const restoring = async (): Promise<boolean> =>
+    (
+      await scratch.query(
+        `select from pg_stat_activity where application_name = 'pg_restore' and wait_event = 'PgSleep'`,
+      )
+    ).rowCount === 1;
 
-  it('inside the dump leaves no half of it: the retry takes it once, and ends the one that goes on', async () => {
+  it('by a kill inside the dump, leaves no half of it: the retry ends the one that goes on and takes it once', async () => {
     const key = nextKey();
     const before = await foldersOf();
-    const dumping = async () =>
-      (await rig.admin.query(`select from pg_stat_activity where application_name like 'holdfast backup %'`)).rowCount;
-    await killedWhen(rig.stateDir, requestOf('backUp', { ...scope, key }), async () => {
-      if ((await dumping()) !== 2) return false;
-      return (await foldersOf()).length > before.length;
+    const holder = await rig.client(rig.superuserUrl);
+    await holder.query('begin; drop sequence counter'); // the dump waits here; what is counted before it does not
+    const waiting = async (): Promise<number[]> =>
+      (
+        await rig.admin.query<{ pid: number }>(
+          `select pid from pg_stat_activity where application_name like 'holdfast backup %' and wait_event_type = 'Lock'`,
+        )
+      ).rows.map(({ pid }) => pid);
+    await killedWhen(rig.stateDir, requestOf('backUp', { ...scope, key }), async () => (await waiting()).length === 1);
+    const [orphan] = await waiting();
+    expect((await foldersOf()).length).toBe(before.length + 1);
+    const retried = backUp(key);
+    await until(async () => {
+      const now = await waiting();
+      return now.length === 1 && now[0] !== orphan;
     });
-    const backup = await backUp(key);
-    expect((await foldersOf()).filter((name) => !before.includes(name))).toEqual([
-      dirname(backup.file).split('/').at(-1),
-    ]);
-    await until(async () => (await dumping()) === 0);
+    await holder.query('rollback');
+    const backup = await retried;
+    const added = (await foldersOf()).filter((name) => !before.includes(name));
+    expect(added).toEqual([basename(dirname(backup.file))]);
     expect(await prove(backup)).toMatchObject({ changed: false });
   });
 
-  it('inside the restore leaves no scratch database once it is retried', async () => {
+  it('by a kill inside the restore, leaves no scratch database once it is retried', async () => {
     const backup = await backUp(nextKey());
-    await killedWhen(rig.stateDir, requestOf('proveBackup', backup), async () => {
-      const { rowCount } = await scratch.query(
-        `select from pg_stat_activity where datname like 'holdfast_scratch_%' and application_name = 'pg_restore'`,
-      );
-      return (rowCount ?? 0) > 0;
-    });
+    await killedWhen(rig.stateDir, requestOf('proveBackup', backup), restoring);
     expect(await scratchDatabases()).toBe(1);
     expect(await prove(backup)).toMatchObject({ changed: false });
     expect(await scratchDatabases()).toBe(0);
   });
-});
 
-it('drops the scratch database and says that it was cancelled, when it is', async () => {
-  const backup = await backUp(nextKey());
-  const environment = quiet();
-  const proving = environment.run(() => activitiesOf().proveBackup(backup)) as Promise<unknown>;
-  proving.catch(() => undefined);
-  await until(async () => (await scratchDatabases()) === 1);
-  environment.cancel();
-  await expect(proving).rejects.toMatchObject({ name: 'CancelledFailure' });
-  expect(await scratchDatabases()).toBe(0);
+  it('by a cancellation, says so and drops the scratch database', async () => {
+    const backup = await backUp(nextKey());
+    const environment = quiet();
+    const proving = environment.run(() => activitiesOf().proveBackup(backup)) as Promise<unknown>;
+    proving.catch(() => undefined);
+    await until(restoring);
+    environment.cancel();
+    await expect(proving).rejects.toMatchObject({ name: 'CancelledFailure' });
+    expect(await scratchDatabases()).toBe(0);
+  });
 });
 
 describe('what cannot be done', () => {
