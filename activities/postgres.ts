@@ -18,10 +18,10 @@ import {
   type SlowStatement,
 } from '../src/contracts/index.ts';
 import type { DatabaseCapacity, DatabaseIndexes, DatabaseSessions } from '../src/contracts/ports.ts';
+import { rowsOf, withSession, type Session } from '../src/database.ts';
 import { failure } from '../src/errors.ts';
 import { openJournal } from '../src/journal.ts';
 import { checkedPlan, dropStatement, slowStatements, stateOfIndex } from './postgres/indexes.ts';
-import { rowsOf, withSession, type Session } from './postgres/session.ts';
 import { sessionsInTheWay, stillThere, terminate } from './postgres/sessions.ts';
 
 const BEAT_MS = 1000;

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, open, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
@@ -40,7 +41,7 @@ export async function identityOf(pid: number): Promise<string | undefined> {
 
 /** Replace a file at once, so that a reader never sees half of it. */
 export async function writeWhole(file: string, text: string, mode = 0o600): Promise<void> {
-  const draft = `${file}.${process.pid}.tmp`;
+  const draft = `${file}.${randomUUID()}.tmp`;
   await writeFile(draft, text, { mode });
   await rename(draft, file);
 }

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 
 /** Variables of the control plane that a release, and what it installs, must not see. */
 const WITHHELD =
-  /^(HOLDFAST|TEMPORAL|SUPABASE|RECORD|BUGSINK|SENTRY|SHOP|CADDY)_|SECRET|TOKEN|PASSWORD|PRIVATE|DSN|_KEY$|DATABASE_URL/;
+  /^(HOLDFAST|TEMPORAL|SUPABASE|RECORD|BUGSINK|SENTRY|SHOP|CADDY|BACKUP|MIGRATIONS)_|SECRET|TOKEN|PASSWORD|PRIVATE|DSN|_KEY$|DATABASE_URL/;
 
 /** The environment laid over the worker's for a release: the pinned Node first in `PATH`, nothing of the control plane's. */
 export function environmentOf(inherited: Record<string, unknown>, own: Record<string, string>): Record<string, string> {

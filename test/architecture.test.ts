@@ -36,6 +36,12 @@ const PLACES: Record<string, Place> = {
     packages: [ZOD, TEMPORAL_COMMON, /^@supabase\/supabase-js$/],
     node: true,
   },
+  'the database': {
+    holds: /^src\/database\.ts$/,
+    files: [ERRORS],
+    packages: [ZOD, TEMPORAL_COMMON, /^pg$/],
+    node: true,
+  },
   'the processes': { holds: /^src\/processes\.ts$/, files: [ERRORS], packages: [ZOD, /^execa$/], node: true },
   errors: { holds: ERRORS, files: [CONTRACTS], packages: [ZOD, TEMPORAL_COMMON] },
   'shared files': { holds: SHARED, files: [CONTRACTS, SHARED], packages: [ZOD, TEMPORAL_COMMON], node: true },
@@ -54,6 +60,7 @@ const PLACES: Record<string, Place> = {
       TEMPORAL_COMMON,
       /^@sentry\/api$/,
       /^pg$/,
+      /^libpg-query$/,
       /^standardwebhooks$/,
       /^(rrule-temporal|temporal-polyfill)$/,
       /^ajv\/dist\/2020\.js$/,
@@ -102,7 +109,7 @@ const PLACES: Record<string, Place> = {
 
 /** What speaks a protocol rather than to one vendor, and the places at its two ends. */
 const TWO_ENDS: Record<string, string[]> = {
-  pg: ['activities/pgbouncer', 'activities/postgres', 'activities/supabase', 'src/embedded'],
+  pg: ['activities/pgbouncer', 'activities/supabase', 'src/database', 'src/embedded'],
   standardwebhooks: ['activities/alert-sender', 'src/gateway'],
   '@hono/node-server': ['src/embedded', 'src/gateway'],
 };

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { CreateIndex, IndexPlan, SlowStatement } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
-import { rowsOf, type Session } from './session.ts';
+import { rowsOf, type Session } from '../../src/database.ts';
 
 const LOOKED_AT = 5;
 const COLUMNS = 3;

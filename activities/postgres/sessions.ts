@@ -1,7 +1,7 @@
 /** Who holds the database up, and how to end it. Source of the columns: PostgreSQL manual, "The Cumulative Statistics System". */
 import { z } from 'zod';
 import { SessionInTheWay, type SessionRef } from '../../src/contracts/index.ts';
-import { APPLICATION, rowsOf, type Session } from './session.ts';
+import { APPLICATION, rowsOf, type Session } from '../../src/database.ts';
 
 const SHOWN = 10;
 const END_MS = 2000;
@@ -18,7 +18,7 @@ const SESSIONS = `
     extract(epoch from clock_timestamp() - case a.state when 'active' then a.query_start else a.state_change end) as seconds,
     case when r.rolsuper then 'a superuser''s' when r.rolreplication then 'of replication'
       when a.application_name = any ($1) then 'a backup'
-      when a.application_name = '${APPLICATION}' or a.usename = current_user then 'Holdfast''s own' end as spared
+      when a.application_name = '${APPLICATION}' or a.application_name like '${APPLICATION} %' or a.usename = current_user then 'Holdfast''s own' end as spared
   from pg_stat_activity a join pg_roles r on r.rolname = a.usename
   where a.backend_type = 'client backend' and a.pid <> pg_backend_pid()`;
 

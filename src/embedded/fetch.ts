@@ -1,6 +1,7 @@
 /** Fetches every tool of the platform and its tests that is missing: `node src/embedded/fetch.ts`. */
 import { bugsinkEnvironment } from './bugsink.ts';
 import { caddyBinary } from './caddy.ts';
+import { postgresClient } from './postgres-client.ts';
 import { temporalCli, temporalTestServer } from './temporal.ts';
 
 const tools = {
@@ -8,6 +9,7 @@ const tools = {
   'Temporal test server': temporalTestServer,
   Caddy: caddyBinary,
   Bugsink: bugsinkEnvironment,
+  'Postgres client': postgresClient,
 };
 for (const [label, fetchTool] of Object.entries(tools)) {
   try {

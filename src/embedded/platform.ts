@@ -7,6 +7,7 @@ import { startGateway, startWorker } from './holdfast.ts';
 import { writeEnvironment } from './platform-files.ts';
 import { pgbouncerBinary, startPgBouncer } from './pgbouncer.ts';
 import { assertPortsFree } from './ports.ts';
+import { postgresClient } from './postgres-client.ts';
 import { startPostgres } from './postgres.ts';
 import { loadSecrets, publicKeyOf, type Secrets } from './secrets.ts';
 import { startSupabase } from './supabase.ts';
@@ -72,7 +73,7 @@ export async function startPlatform(of: {
   await assertPortsFree(Object.fromEntries(only.flatMap((part) => PORTS_OF[part]).map((name) => [name, ports[name]])));
   const secrets = await loadSecrets(stateDir);
 
-  const [temporal, record, app, bugsink, caddy] = await Promise.all([
+  const [temporal, record, app, bugsink, caddy, programs] = await Promise.all([
     wanted('temporal')
       ? supervisor.run('Temporal', 'temporal', (say) =>
           startTemporal({ stateDir, port: ports.HOLDFAST_TEMPORAL_PORT, uiPort: ports.HOLDFAST_TEMPORAL_UI_PORT, say }),
@@ -90,13 +91,28 @@ export async function startPlatform(of: {
           startCaddy({ stateDir, adminPort: ports.HOLDFAST_CADDY_ADMIN_PORT, say }),
         )
       : undefined,
+    wanted('app-postgres') ? postgresClient().catch(() => undefined) : undefined, // those in PATH may do as well
   ]);
 
   const env: Record<string, string> = {
     ...ownVariables(stateDir, ports, secrets),
     ...(temporal && { TEMPORAL_ADDRESS: temporal.address, HOLDFAST_TEMPORAL_UI_URL: temporal.uiUrl }),
-    ...(record && { RECORD_SUPABASE_URL: record.url, RECORD_SUPABASE_SECRET_KEY: record.secretKey }),
-    ...(app.postgres && { SUPABASE_DB_URL: app.postgres.holdfastUrl, SHOP_DATABASE_URL: app.postgres.url }),
+    ...(record.supabase && {
+      RECORD_SUPABASE_URL: record.supabase.url,
+      RECORD_SUPABASE_SECRET_KEY: record.supabase.secretKey,
+    }),
+    ...(app.postgres && {
+      SUPABASE_DB_URL: app.postgres.holdfastUrl,
+      SHOP_DATABASE_URL: app.postgres.url,
+      MIGRATIONS_DB_URL: app.postgres.url,
+    }),
+    ...(app.postgres &&
+      record.postgres && {
+        BACKUP_DB_URL: app.postgres.url,
+        BACKUP_SCRATCH_DB_URL: record.postgres.superuserUrl,
+        BACKUP_DIR: join(stateDir, 'backups'),
+      }),
+    ...(programs !== undefined && { PG_CLIENT_DIR: programs }),
     ...(app.pool && { PGBOUNCER_ADMIN_URL: app.pool.adminUrl, SHOP_DATABASE_URL: app.pool.url }),
     ...(app.supabase && {
       SUPABASE_URL: app.supabase.url,
@@ -122,21 +138,23 @@ export async function startPlatform(of: {
     ...(caddy && { shop: `http://127.0.0.1:${ports.SHOP_PORT}` }),
     ...(gateway && { gateway: gateway.url }),
     ...(bugsink && { bugsink: bugsink.url }),
-    ...(record && { supabase: record.url }),
+    ...(record.supabase && { supabase: record.supabase.url }),
   };
 }
 
 /** The record's Postgres, and on it Supabase. */
 async function startRecord(of: Parameters<typeof startPlatform>[0]) {
   const { stateDir, ports, only, supervisor } = of;
-  if (!only.includes('postgres')) return undefined;
+  if (!only.includes('postgres')) return {};
   const postgres = await supervisor.run('Postgres', 'postgres', (say) =>
     startPostgres({ stateDir, port: ports.HOLDFAST_POSTGRES_PORT, say }),
   );
-  if (!only.includes('supabase')) return undefined;
-  return await supervisor.run('Supabase', 'supabase', (say) =>
-    startSupabase({ stateDir, port: ports.HOLDFAST_SUPABASE_PORT, databaseUrl: postgres.url, say }),
-  );
+  const supabase = only.includes('supabase')
+    ? await supervisor.run('Supabase', 'supabase', (say) =>
+        startSupabase({ stateDir, port: ports.HOLDFAST_SUPABASE_PORT, databaseUrl: postgres.url, say }),
+      )
+    : undefined;
+  return { postgres, supabase };
 }
 
 /** The application's Postgres, its pool where PgBouncer is installed, and on them the application's Supabase. */

@@ -115,6 +115,8 @@ export async function createRig(): Promise<Rig> {
     HOLDFAST_STATE_DIR: stateDir,
     CADDY_ADMIN_URL: adminUrl,
     HOLDFAST_CODE_SECRET: 'x',
+    BACKUP_DB_URL: 'x',
+    MIGRATIONS_DB_URL: 'x',
     PATH: process.env['PATH'],
   };
   const activities = createActivities(variables, settings);

@@ -44,6 +44,7 @@ it('tells Prometheus where the instances are, and the instances no secret of the
   expect(group.labels).toEqual({ ...on, version: 'v1' });
   const seen = JSON.parse(await rig.body('/environment')) as Record<string, string>;
   expect(seen).toMatchObject({ GREETING: 'hello', RELEASE: 'v1', HOST: '127.0.0.1', HOLDFAST_CODE_SECRET: '' });
+  expect(seen).toMatchObject({ BACKUP_DB_URL: '', MIGRATIONS_DB_URL: '' });
 });
 
 it('fails no request while the traffic moves under load, nor one in flight', async () => {
