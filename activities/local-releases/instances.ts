@@ -13,20 +13,6 @@ const POLL_MS = 100;
 const GRACE_MS = 10_000;
 const MARK = 'HOLDFAST_INSTANCE';
 
-/** Variables of the control plane that a release, and what it installs, must not see. */
-const WITHHELD =
-  /^(HOLDFAST|TEMPORAL|SUPABASE|RECORD|BUGSINK|SENTRY|SHOP|CADDY)_|SECRET|TOKEN|PASSWORD|PRIVATE|DSN|_KEY$|DATABASE_URL/;
-
-/** The environment laid over the worker's for a release: the pinned Node first in `PATH`, nothing of the control plane's. */
-export function environmentOf(inherited: Record<string, unknown>, own: Record<string, string>): Record<string, string> {
-  const withheld = Object.keys(inherited).filter((name) => WITHHELD.test(name));
-  return {
-    ...Object.fromEntries(withheld.map((name) => [name, ''])),
-    PATH: `${dirname(process.execPath)}:${typeof inherited['PATH'] === 'string' ? inherited['PATH'] : '/usr/local/bin:/usr/bin:/bin'}`,
-    ...own,
-  };
-}
-
 /** A port that nothing listens on, asked from the operating system. */
 export async function freePort(): Promise<number> {
   const server = createServer();
