@@ -9,7 +9,8 @@ const transform = {
 const EXECA =
   'execa @sec-ant @sindresorhus figures get-stream human-signals is-plain-obj is-stream is-unicode-supported npm-run-path ' +
   'parse-ms path-key pretty-ms strip-final-newline unicorn-magic yoctocolors';
-const ES_MODULES = ['@noble', 'commander', 'hono', '@hono', ...EXECA.split(' ')];
+const COMMITS = 'conventional-commits-parser @simple-libs';
+const ES_MODULES = ['@noble', 'commander', 'hono', '@hono', ...EXECA.split(' '), ...COMMITS.split(' ')];
 
 export default {
   testEnvironment: 'node',
@@ -17,7 +18,12 @@ export default {
   extensionsToTreatAsEsm: [],
   transform,
   transformIgnorePatterns: [`/node_modules/(?!(${ES_MODULES.join('|')})/)`],
-  moduleNameMapper: { '^unicorn-magic$': '<rootDir>/node_modules/unicorn-magic/node.js' }, // it exports to `import` only
+  // these export to `import` only
+  moduleNameMapper: {
+    '^unicorn-magic$': '<rootDir>/node_modules/unicorn-magic/node.js',
+    '^conventional-commits-parser$': '<rootDir>/node_modules/conventional-commits-parser/dist/index.js',
+    '^@simple-libs/stream-utils$': '<rootDir>/node_modules/@simple-libs/stream-utils/dist/index.js',
+  },
   modulePathIgnorePatterns: ['<rootDir>/.holdfast'],
   testTimeout: 60_000,
 };

@@ -5,6 +5,7 @@ export * as codes from './codes.ts';
 export * as configuration from './configuration.ts';
 export * as consoleInbox from './console-inbox.ts';
 export * as flagd from './flagd.ts';
+export * as git from './git.ts';
 export * as localReleases from './local-releases.ts';
 export * as pgbouncer from './pgbouncer.ts';
 export * as postgres from './postgres.ts';
