@@ -8,6 +8,7 @@ export * as flagd from './flagd.ts';
 export * as git from './git.ts';
 export * as localReleases from './local-releases.ts';
 export * as pgbouncer from './pgbouncer.ts';
+export * as pipeline from './pipeline.ts';
 export * as postgres from './postgres.ts';
 export * as probes from './probes.ts';
 export * as record from './record.ts';

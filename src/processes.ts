@@ -17,6 +17,8 @@ const StartedProcess = z.object({
 type Registered = z.output<typeof StartedProcess>;
 export type StartedProcess = Omit<Registered, 'stopSignal'>;
 
+/** In the environment of a process and of what it starts, by which they are found in the process table (on Linux). */
+const MARK = 'HOLDFAST_PROCESS';
 const POLL_MS = 25;
 const LAST_BYTES = 64 * 1024;
 
@@ -25,6 +27,10 @@ const runFile = (stateDir: string, name: string): string => {
     throw new Error(`"${name}" cannot name a process: use letters, digits, ".", "-", "_"`);
   return join(resolve(stateDir), 'run', `${name}.json`);
 };
+
+const logFileOf = ({ stateDir, name }: Pick<Program, 'stateDir' | 'name'>): string =>
+  join(resolve(stateDir), 'logs', `${name}.log`);
+const markOf = (stateDir: string, name: string): string => join(resolve(stateDir), name);
 
 /** Boot and start time of a live process; undefined when there is none. A zombie is none. */
 export async function identityOf(pid: number): Promise<string | undefined> {
@@ -54,31 +60,36 @@ async function registered(stateDir: string, name: string): Promise<Registered | 
   }
 }
 
-/**
- * Start a process in a session of its own, which survives its starter; its output goes to `<stateDir>/logs/<name>.log`.
- * `env` is laid over the starter's. `stopSignal` asks it to end (SIGTERM).
- * @throws Error when it cannot be started, ends at once, or one of this name runs already.
- */
-export async function startProcess(of: {
+interface Program {
   stateDir: string;
   name: string;
   command: string;
   args: string[];
   cwd?: string;
+  /** Laid over the starter's. */
   env?: Record<string, string>;
   uid?: number;
   gid?: number;
+  /** Asks it to end (SIGTERM). */
   stopSignal?: Registered['stopSignal'];
-}): Promise<StartedProcess> {
-  const { stateDir, name, command, args, stopSignal = 'SIGTERM', ...options } = of;
+  /** Where its output is appended: `<stateDir>/logs/<name>.log`, where not given. */
+  logFile?: string;
+}
+
+/** Start and register; `started` is undefined when it ended before that. `ended` says how; undefined is with 0. */
+async function spawn(
+  of: Program,
+): Promise<{ pid?: number; started?: StartedProcess; ended: Promise<string | undefined> }> {
+  const { stateDir, name, command, args, stopSignal = 'SIGTERM', logFile: given, env, ...options } = of;
   const file = runFile(stateDir, name);
   const running = await findProcess(stateDir, name);
   if (running !== undefined) throw new Error(`${name} runs already, with pid ${running.pid}`);
-  const logFile = join(resolve(stateDir), 'logs', `${name}.log`);
+  const logFile = given ?? logFileOf(of);
   await Promise.all([file, logFile].map((each) => mkdir(dirname(each), { recursive: true })));
   const log = openSync(logFile, 'a', 0o600) as 3; // any open descriptor is passed on; execa's type names 3 to 9 only
   const child = execa(command, args, {
     ...options,
+    env: { ...env, [MARK]: markOf(stateDir, name) },
     stdio: ['ignore', log, log],
     detached: true,
     cleanup: false,
@@ -86,16 +97,53 @@ export async function startProcess(of: {
   });
   closeSync(log);
   const ended = child.then(
-    () => 'it ended at once',
+    () => undefined,
     (error: unknown) => (error instanceof ExecaError ? error.shortMessage : String(error)),
   );
-  const identity = child.pid === undefined ? undefined : await identityOf(child.pid);
-  if (child.pid === undefined || identity === undefined)
-    throw new Error(`${name} did not start: ${await ended}\n${await lastLines(logFile)}`.trim());
+  const { pid } = child;
+  const identity = pid === undefined ? undefined : await identityOf(pid);
+  if (pid === undefined || identity === undefined) return { ...(pid === undefined ? {} : { pid }), ended };
   child.unref();
-  const started = { name, pid: child.pid, identity, startedAt: new Date().toISOString(), logFile };
+  const started = { name, pid, identity, startedAt: new Date().toISOString(), logFile };
   await writeWhole(file, JSON.stringify({ ...started, stopSignal } satisfies Registered));
-  return started;
+  return { pid, started, ended };
+}
+
+/**
+ * Start a process in a session of its own, which survives its starter.
+ * @throws Error when it cannot be started, ends at once, or one of this name runs already.
+ */
+export async function startProcess(of: Program): Promise<StartedProcess> {
+  const { started, ended } = await spawn(of);
+  if (started !== undefined) return started;
+  const how = (await ended) ?? 'it ended at once';
+  throw new Error(`${of.name} did not start: ${how}\n${await lastLines(of.logFile ?? logFileOf(of))}`.trim());
+}
+
+/**
+ * Run a command to its end as a process that `findProcess` and `endProcess` know, with its output in its log. What it leaves
+ * running is ended. Resolves with how it failed; with undefined when it did not.
+ * @throws the signal's reason when it is aborted, once the command has ended.
+ */
+export async function runRegistered(
+  of: Program & { signal: AbortSignal; graceMs?: number },
+): Promise<string | undefined> {
+  const { signal, graceMs, ...program } = of;
+  const { stateDir, name } = program;
+  signal.throwIfAborted();
+  const { pid, ended } = await spawn(program);
+  let ending: Promise<void> | undefined;
+  const end = () => void (ending ??= endProcess(stateDir, name, graceMs));
+  signal.addEventListener('abort', end);
+  if (signal.aborted) end();
+  const failed = await ended;
+  signal.removeEventListener('abort', end);
+  await ending;
+  if (pid !== undefined) signalGroup(pid, 'SIGKILL');
+  await endStrays(stateDir, [name]);
+  await rm(runFile(stateDir, name), { force: true });
+  signal.throwIfAborted();
+  return failed;
 }
 
 /** The registered process of this name, if it lives and is the one that was registered. */
@@ -134,9 +182,23 @@ export async function endProcess(stateDir: string, name: string, graceMs = 10_00
   await rm(runFile(stateDir, name), { force: true });
 }
 
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
+/**
+ * Kill what processes of these names have left running, also those whose starter was killed before it could register them.
+ * Only on Linux.
+ */
+export async function endStrays(stateDir: string, names: string[]): Promise<void> {
+  const marks = new Set(names.map((name) => `${MARK}=${markOf(stateDir, name)}`));
+  for (const pid of (await readdir('/proc').catch(() => [])).filter((each) => /^\d+$/.test(each))) {
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+    if (environment.split('\0').some((entry) => marks.has(entry))) kill(Number(pid), 'SIGKILL');
+  }
+}
+
+const signalGroup = (pid: number, signal: NodeJS.Signals): void => kill(-pid, signal);
+
+function kill(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, signal);
+    process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
