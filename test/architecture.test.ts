@@ -54,6 +54,7 @@ const PLACES: Record<string, Place> = {
       TEMPORAL_COMMON,
       /^@sentry\/api$/,
       /^conventional-commits-parser$/,
+      /^octokit$/,
       /^pg$/,
       /^semver$/,
       /^standardwebhooks$/,

@@ -31,7 +31,11 @@ beforeEach(async () => {
 });
 afterEach(() => removeScratch(folder));
 
-const variables = () => ({ HOLDFAST_STATE_DIR: folder, PATH: process.env['PATH'] });
+const variables = () => ({
+  HOLDFAST_STATE_DIR: folder,
+  GITHUB_URL: 'http://127.0.0.1:9',
+  PATH: process.env['PATH'],
+});
 const settingsOf = (commands: string[][], timeout = '1 minute') =>
   settingsFor(repository.path, { pipeline: { commands, timeout } });
 const runOf = (commands: string[][], key = 'run-1', timeout?: string) => {
