@@ -10,7 +10,19 @@ const EXECA =
   'execa @sec-ant @sindresorhus figures get-stream human-signals is-plain-obj is-stream is-unicode-supported npm-run-path ' +
   'parse-ms path-key pretty-ms strip-final-newline unicorn-magic yoctocolors';
 const TEMPORAL = ['temporal-polyfill', 'temporal-utils'];
-const ES_MODULES = ['@noble', 'commander', 'hono', '@hono', ...TEMPORAL, ...EXECA.split(' ')];
+const COMMITS = 'conventional-commits-parser @simple-libs';
+const OCTOKIT =
+  'octokit @octokit universal-user-agent before-after-hook toad-cache content-type universal-github-app-jwt json-with-bigint';
+const ES_MODULES = [
+  '@noble',
+  'commander',
+  'hono',
+  '@hono',
+  ...TEMPORAL,
+  ...EXECA.split(' '),
+  ...COMMITS.split(' '),
+  ...OCTOKIT.split(' '),
+];
 
 export default {
   testEnvironment: 'node',
@@ -18,7 +30,13 @@ export default {
   extensionsToTreatAsEsm: [],
   transform,
   transformIgnorePatterns: [`/node_modules/(?!(${ES_MODULES.join('|')})/)`],
-  moduleNameMapper: { '^unicorn-magic$': '<rootDir>/node_modules/unicorn-magic/node.js' }, // it exports to `import` only
+  // these export to `import` only
+  moduleNameMapper: {
+    '^unicorn-magic$': '<rootDir>/node_modules/unicorn-magic/node.js',
+    '^conventional-commits-parser$': '<rootDir>/node_modules/conventional-commits-parser/dist/index.js',
+    '^@simple-libs/stream-utils$': '<rootDir>/node_modules/@simple-libs/stream-utils/dist/index.js',
+    '^@octokit/(auth-unauthenticated|webhooks-methods)$': '<rootDir>/node_modules/@octokit/$1/dist-node/index.js',
+  },
   modulePathIgnorePatterns: ['<rootDir>/.holdfast'],
   testTimeout: 60_000,
 };

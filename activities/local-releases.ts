@@ -1,5 +1,6 @@
 /** Releases as local processes behind Caddy: a release is a git ref, checked out, installed, started, proved healthy, then given the traffic. */
 import { join } from 'node:path';
+import { cancellationSignal } from '@temporalio/activity';
 import { z } from 'zod';
 import { approvedAction } from '../src/approved.ts';
 import { RollBack, Scale } from '../src/contracts/index.ts';
@@ -15,10 +16,10 @@ import type {
 } from '../src/contracts/index.ts';
 import type { Canary, Deployments } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
+import { commitOf, mirrorOf } from '../src/git.ts';
 import { findProcess } from '../src/processes.ts';
 import { createChange, type Place, type Target } from './local-releases/change.ts';
 import { createFrontDoor, type Front } from './local-releases/caddy.ts';
-import { commitOf } from './local-releases/checkout.ts';
 import { readState, type State } from './local-releases/state.ts';
 
 /** The rest of the environment is read for its names, to withhold from releases what is the control plane's. */
@@ -48,9 +49,11 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
     return { version, commit, deployedAt: deployedAt(state, front), weight, instances };
   };
 
+  const commitIn = (place: Place, ref: string): Promise<string> =>
+    commitOf(mirrorOf(stateDir, place, place.releases.repository, cancellationSignal()), ref);
+
   const rollBackTo = async (place: Place, state: State, version: string): Promise<string> =>
-    state.history.find((entry) => entry.version === version)?.commit ??
-    (await commitOf(place.directory, place.releases.repository, version));
+    state.history.find((entry) => entry.version === version)?.commit ?? (await commitIn(place, version));
 
   return {
     /** What Caddy gives the traffic to, with its live instances, and the switches before it. */
@@ -82,7 +85,7 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
     async release(order: ReleaseOrder): Promise<Effect> {
       return await change(placeOf(order), order, async (place, _, running) => ({
         version: order.ref,
-        commit: await commitOf(place.directory, place.releases.repository, order.commit ?? order.ref),
+        commit: await commitIn(place, order.commit ?? order.ref),
         count: capacity(place, running),
         summary: `${order.service} runs ${order.ref} in ${order.environment}`,
       }));
@@ -99,7 +102,7 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
         const stays = { version, commit, count: instances.length };
         if (weight === 0) return { ...stays, summary: `${version} of ${service} has all of the traffic again` };
         if (ref === version) throw failure('Refused', `${ref} of ${service} runs already`);
-        const beside = await commitOf(place.directory, place.releases.repository, pinned);
+        const beside = await commitIn(place, pinned);
         const count = Math.max(1, Math.ceil((instances.length * weight) / 100));
         const summary = `${ref} of ${service} has ${weight} % of the traffic`;
         return { ...stays, summary, canary: { version: ref, commit: beside, count, weight } };

@@ -2,13 +2,13 @@
  * The schema of the application's database: the SQL files of a commit, applied once each. Applied ones are kept where Supabase's
  * CLI keeps them, so that either may go on where the other left off. The connection must be a direct one, not a pool's.
  */
-import { join } from 'node:path';
 import { cancellationSignal, heartbeat, sleep } from '@temporalio/activity';
 import { z } from 'zod';
 import type { Effect, MigrationPlan, Scope, Servable, Settings } from '../src/contracts/index.ts';
 import type { Migrations } from '../src/contracts/ports.ts';
 import { withSession, type Session } from '../src/database.ts';
 import { failure } from '../src/errors.ts';
+import { mirrorOf } from '../src/git.ts';
 import { openJournal } from '../src/journal.ts';
 import { appliedMigrations, apply, prepareTable, tryLock, type Applied, type Pending } from './migrations/apply.ts';
 import { migrationFiles, type MigrationFile } from './migrations/files.ts';
@@ -43,8 +43,9 @@ export function createActivities(
     if (folder === undefined) return [];
     if (of.releases === undefined)
       throw failure('NotConfigured', `${service}/${environment}: set releases.repository, where the migrations are`);
-    const directory = join(stateDir, 'releases', service, environment);
-    return await migrationFiles({ directory, repository: of.releases.repository }, commit, folder);
+    const { repository } = of.releases;
+    const mirror = mirrorOf(stateDir, { service, environment }, repository, cancellationSignal());
+    return await migrationFiles(mirror, commit, folder);
   };
 
   return {

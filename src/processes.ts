@@ -18,6 +18,8 @@ const StartedProcess = z.object({
 type Registered = z.output<typeof StartedProcess>;
 export type StartedProcess = Omit<Registered, 'stopSignal'>;
 
+/** In the environment of a process and of what it starts, by which they are found in the process table (on Linux). */
+const MARK = 'HOLDFAST_PROCESS';
 const POLL_MS = 25;
 const LAST_BYTES = 64 * 1024;
 
@@ -26,6 +28,10 @@ const runFile = (stateDir: string, name: string): string => {
     throw new Error(`"${name}" cannot name a process: use letters, digits, ".", "-", "_"`);
   return join(resolve(stateDir), 'run', `${name}.json`);
 };
+
+const logFileOf = ({ stateDir, name }: Pick<Program, 'stateDir' | 'name'>): string =>
+  join(resolve(stateDir), 'logs', `${name}.log`);
+const markOf = (stateDir: string, name: string): string => join(resolve(stateDir), name);
 
 /** Boot and start time of a live process; undefined when there is none. A zombie is none. */
 export async function identityOf(pid: number): Promise<string | undefined> {
@@ -55,79 +61,90 @@ async function registered(stateDir: string, name: string): Promise<Registered | 
   }
 }
 
-interface ToStart {
+interface Program {
   stateDir: string;
   name: string;
   command: string;
   args: string[];
   cwd?: string;
+  /** Laid over the starter's. */
   env?: Record<string, string>;
   uid?: number;
   gid?: number;
+  /** Asks it to end (SIGTERM). */
   stopSignal?: Registered['stopSignal'];
+  /** Where its output is appended: `<stateDir>/logs/<name>.log`, where not given. */
+  logFile?: string;
 }
 
-/** A new process in a session of its own, registered unless it has ended already. @throws Error when it cannot be started. */
-async function spawned({ stateDir, name, command, args, stopSignal = 'SIGTERM', ...options }: ToStart) {
+/** Start and register; `started` is undefined when it ended before that. `ended` says how; undefined is with 0. */
+async function spawn(
+  of: Program,
+): Promise<{ pid?: number; started?: StartedProcess; ended: Promise<string | undefined> }> {
+  const { stateDir, name, command, args, stopSignal = 'SIGTERM', logFile: given, env, ...options } = of;
   const file = runFile(stateDir, name);
   const running = await findProcess(stateDir, name);
   if (running !== undefined) throw new Error(`${name} runs already, with pid ${running.pid}`);
-  const logFile = join(resolve(stateDir), 'logs', `${name}.log`);
+  const logFile = given ?? logFileOf(of);
   await Promise.all([file, logFile].map((each) => mkdir(dirname(each), { recursive: true })));
   const log = openSync(logFile, 'a', 0o600) as 3; // any open descriptor is passed on; execa's type names 3 to 9 only
   const child = execa(command, args, {
     ...options,
+    env: { ...env, [MARK]: markOf(stateDir, name) },
     stdio: ['ignore', log, log],
     detached: true,
     cleanup: false,
     buffer: false,
-    reject: false,
   });
   closeSync(log);
+  const ended = child.then(
+    () => undefined,
+    (error: unknown) => (error instanceof ExecaError ? error.shortMessage : String(error)),
+  );
   const { pid } = child;
-  if (pid === undefined) throw new Error(`${name} did not start: ${(await child).shortMessage}`);
-  const identity = await identityOf(pid);
-  const started = { name, pid, startedAt: new Date().toISOString(), logFile };
-  if (identity !== undefined)
-    await writeWhole(file, JSON.stringify({ ...started, identity, stopSignal } satisfies Registered));
-  return { ...started, identity, child };
+  const identity = pid === undefined ? undefined : await identityOf(pid);
+  if (pid === undefined || identity === undefined) return { ...(pid === undefined ? {} : { pid }), ended };
+  child.unref();
+  const started = { name, pid, identity, startedAt: new Date().toISOString(), logFile };
+  await writeWhole(file, JSON.stringify({ ...started, stopSignal } satisfies Registered));
+  return { pid, started, ended };
 }
 
 /**
- * Start a process in a session of its own, which survives its starter; its output goes to `<stateDir>/logs/<name>.log`.
- * `env` is laid over the starter's. `stopSignal` asks it to end (SIGTERM).
+ * Start a process in a session of its own, which survives its starter.
  * @throws Error when it cannot be started, ends at once, or one of this name runs already.
  */
-export async function startProcess(of: ToStart): Promise<StartedProcess> {
-  const { child, identity, ...started } = await spawned(of);
-  if (identity === undefined) {
-    const why = (await child).shortMessage ?? 'it ended at once';
-    throw new Error(`${of.name} did not start: ${why}\n${await lastLines(started.logFile)}`.trim());
-  }
-  child.unref();
-  return { ...started, identity };
+export async function startProcess(of: Program): Promise<StartedProcess> {
+  const { started, ended } = await spawn(of);
+  if (started !== undefined) return started;
+  const how = (await ended) ?? 'it ended at once';
+  throw new Error(`${of.name} did not start: ${how}\n${await lastLines(of.logFile ?? logFileOf(of))}`.trim());
 }
 
 /**
- * Run a command to its end as `startProcess` would start it, and end what it leaves in its group. An abort ends it early.
- * Returns its exit code; null when a signal ended it.
- * @throws Error when it cannot be started, or one of this name runs already.
+ * Run a command to its end as a process that `findProcess` and `endProcess` know, with its output in its log. What it leaves
+ * running is ended. Resolves with how it failed; with undefined when it did not.
+ * @throws the signal's reason when it is aborted, once the command has ended.
  */
-export async function runRegistered(of: ToStart & { signal: AbortSignal }): Promise<number | null> {
-  const { signal: stop, ...toStart } = of;
-  const { child, pid, identity } = await spawned(toStart);
-  const ended = child.then(({ exitCode }) => exitCode ?? null);
-  const aborted = new Promise<void>((resolve) => {
-    if (stop.aborted) resolve();
-    stop.addEventListener('abort', () => resolve(), { once: true });
-  });
-  await Promise.race([ended, aborted]);
-  const known = await registered(of.stateDir, of.name);
-  if (known?.identity === identity) await endProcess(of.stateDir, of.name);
-  else if (stop.aborted) signalGroup(pid, 'SIGKILL');
-  const code = await ended;
-  signalGroup(pid, 'SIGKILL'); // no other process gets its number while its group lives
-  return code;
+export async function runRegistered(
+  of: Program & { signal: AbortSignal; graceMs?: number },
+): Promise<string | undefined> {
+  const { signal, graceMs, ...program } = of;
+  const { stateDir, name } = program;
+  signal.throwIfAborted();
+  const { pid, ended } = await spawn(program);
+  let ending: Promise<void> | undefined;
+  const end = () => void (ending ??= endProcess(stateDir, name, graceMs));
+  signal.addEventListener('abort', end);
+  if (signal.aborted) end();
+  const failed = await ended;
+  signal.removeEventListener('abort', end);
+  await ending;
+  if (pid !== undefined) signalGroup(pid, 'SIGKILL');
+  await endStrays(stateDir, [name]);
+  await rm(runFile(stateDir, name), { force: true });
+  signal.throwIfAborted();
+  return failed;
 }
 
 /** The registered process of this name, if it lives and is the one that was registered. */
@@ -167,22 +184,22 @@ export async function endProcess(stateDir: string, name: string, graceMs = 10_00
 }
 
 /**
- * End every process with one of these entries (`NAME=value`) in its environment, at once: also those whose starter was killed
- * before it could register them. On Linux; elsewhere nothing happens.
+ * Kill what processes of these names have left running, also those whose starter was killed before it could register them.
+ * Only on Linux.
  */
-export async function endMarked(entries: string[]): Promise<void> {
-  const marks = new Set(entries);
+export async function endStrays(stateDir: string, names: string[]): Promise<void> {
+  const marks = new Set(names.map((name) => `${MARK}=${markOf(stateDir, name)}`));
   for (const pid of (await readdir('/proc').catch(() => [])).filter((each) => /^\d+$/.test(each))) {
     const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
-    if (environment.split('\0').some((entry) => marks.has(entry))) signal(Number(pid), 'SIGKILL');
+    if (environment.split('\0').some((entry) => marks.has(entry))) kill(Number(pid), 'SIGKILL');
   }
 }
 
-const signalGroup = (pid: number, name: NodeJS.Signals): void => signal(-pid, name);
+const signalGroup = (pid: number, signal: NodeJS.Signals): void => kill(-pid, signal);
 
-function signal(pid: number, name: NodeJS.Signals): void {
+function kill(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, name);
+    process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

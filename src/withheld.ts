@@ -1,10 +1,13 @@
 import { dirname } from 'node:path';
 
-/** Variables of the control plane that a release, and what it installs, must not see. */
+/** Variables of the control plane that a service's own programs must not see. */
 const WITHHELD =
   /^(HOLDFAST|TEMPORAL|SUPABASE|RECORD|BUGSINK|SENTRY|SHOP|CADDY|BACKUP|MIGRATIONS)_|SECRET|TOKEN|PASSWORD|PRIVATE|DSN|_KEY$|DATABASE_URL/;
 
-/** The environment laid over the worker's for a release: the pinned Node first in `PATH`, nothing of the control plane's. */
+/**
+ * The environment laid over the worker's for a program of a service: the pinned Node first in `PATH`, nothing of the control
+ * plane's. `inherited` is the worker's, read for its names.
+ */
 export function environmentOf(inherited: Record<string, unknown>, own: Record<string, string>): Record<string, string> {
   const withheld = Object.keys(inherited).filter((name) => WITHHELD.test(name));
   return {

@@ -1,21 +1,14 @@
 import { join } from 'node:path';
-import { heartbeat } from '@temporalio/activity';
+import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import type { Effect, Release, Scope, Settings } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
+import { mirrorOf } from '../../src/git.ts';
+import { locked } from '../../src/locked.ts';
 import { environmentOf } from '../../src/withheld.ts';
 import type { Front, FrontDoor } from './caddy.ts';
 import { checkout } from './checkout.ts';
 import * as instances from './instances.ts';
-import {
-  abandoned,
-  completed,
-  locked,
-  readState,
-  writeState,
-  type Instance,
-  type Intent,
-  type State,
-} from './state.ts';
+import { abandoned, completed, readState, writeState, type Instance, type Intent, type State } from './state.ts';
 
 const HEARTBEAT_MS = 1000;
 
@@ -107,6 +100,7 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
     const env = environmentOf(inherited, { ...releases.env, RELEASE: version });
     const cwd = await checkout({
       directory: place.directory,
+      mirror: mirrorOf(stateDir, place, releases.repository, cancellationSignal()),
       modules: join(stateDir, 'releases', 'modules'),
       commit,
       install: releases.install,
@@ -171,7 +165,7 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
   async function change(place: Place, order: Order, plan: Plan): Promise<Effect> {
     const beating = setInterval(() => heartbeat(), HEARTBEAT_MS);
     try {
-      return await locked(place.directory, async () => {
+      return await locked(join(place.directory, 'lock.sqlite'), cancellationSignal(), async () => {
         const front = await door.read(place.releases.server);
         const state = await settle(place, await readState(place.directory), front);
         const done = state.done.find(({ key }) => key === order.key);

@@ -1,9 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { sleep } from '@temporalio/activity';
-import { endMarked, endProcess, findProcess, lastLines, startProcess, writeWhole } from '../../src/processes.ts';
+import { endProcess, endStrays, findProcess, lastLines, startProcess, writeWhole } from '../../src/processes.ts';
 import { failure } from '../../src/errors.ts';
 import type { Instance } from './state.ts';
 
@@ -11,7 +11,6 @@ const HEALTHY_WITHIN_MS = 30_000;
 const PROBE_MS = 2000;
 const POLL_MS = 100;
 const GRACE_MS = 10_000;
-const MARK = 'HOLDFAST_INSTANCE';
 
 /** A port that nothing listens on, asked from the operating system. */
 export async function freePort(): Promise<number> {
@@ -60,7 +59,7 @@ export async function startInstance(of: {
     command,
     args,
     cwd,
-    env: { ...env, HOST: '127.0.0.1', PORT: String(port), [MARK]: join(resolve(stateDir), name) },
+    env: { ...env, HOST: '127.0.0.1', PORT: String(port) },
   }).catch((error: Error) => {
     throw failed('did not start', error.message.slice(-2000));
   });
@@ -76,11 +75,11 @@ export async function startInstance(of: {
 /** End instances, also those that never ran, and those whose starter was killed before it could register them. */
 export async function endInstances(stateDir: string, instances: Instance[]): Promise<void> {
   await Promise.all(instances.map(({ name }) => endProcess(stateDir, name, GRACE_MS)));
-  await endMarked(instances.map(({ name }) => markOf(stateDir, name)));
+  await endStrays(
+    stateDir,
+    instances.map(({ name }) => name),
+  );
 }
-
-/** In the environment of an instance, by which it is found in the process table (on Linux). */
-const markOf = (stateDir: string, name: string): string => `${MARK}=${join(resolve(stateDir), name)}`;
 
 /**
  * Tell Prometheus, and the scrape provider, where the running instances are.

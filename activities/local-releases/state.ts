@@ -1,14 +1,10 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { sleep } from '@temporalio/activity';
 import { z } from 'zod';
 import { Instant } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
 import { writeWhole } from '../../src/processes.ts';
 
-const SQLITE_BUSY = 5;
-const LOCK_POLL_MS = 100;
 const HISTORY = 20;
 const DONE = 200;
 
@@ -94,26 +90,4 @@ export function abandoned(state: State, { group, canary }: Intent): State {
   const names = new Set(serving.map(({ name }) => name));
   const begun = [...group.instances, ...(canary?.instances ?? [])];
   return { ...rest, retiring: [...state.retiring, ...begun.filter(({ name }) => !names.has(name))] };
-}
-
-/** Work while no other worker does, on this machine. The lock is the operating system's: it ends with its holder. */
-export async function locked<T>(directory: string, work: () => Promise<T>): Promise<T> {
-  await mkdir(directory, { recursive: true });
-  const lock = new DatabaseSync(join(directory, 'lock.sqlite'));
-  try {
-    while (!taken(lock)) await sleep(LOCK_POLL_MS);
-    return await work();
-  } finally {
-    lock.close();
-  }
-}
-
-function taken(lock: DatabaseSync): boolean {
-  try {
-    lock.exec('BEGIN EXCLUSIVE');
-    return true;
-  } catch (error) {
-    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return false;
-    throw error;
-  }
 }

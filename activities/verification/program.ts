@@ -1,17 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { cancellationSignal } from '@temporalio/activity';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import { z } from 'zod';
 import { SmokeReport, type Scope } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
-import { endMarked, endProcess, lastLines, runRegistered, writeWhole } from '../../src/processes.ts';
+import { endProcess, endStrays, lastLines, runRegistered, writeWhole } from '../../src/processes.ts';
 import { oneLine } from './smoke.ts';
 
 const KEPT = 50;
-/** In the environment of a program, by which what a killed worker left is found. */
-const MARK = 'HOLDFAST_VERIFICATION';
 /** What Node adds to an error that nobody catches. */
 const TRAIL = /^\s+at |^Node\.js v\d|^\s*$/;
 
@@ -43,27 +41,30 @@ export async function runOnce(of: {
   const attempt = randomUUID();
   await mkdir(dirname(file), { recursive: true });
   await writeWhole(file, JSON.stringify({ ...memory, attempt }));
-  const mark = join(resolve(stateDir), name);
   await endProcess(stateDir, name); // of an attempt that was cut short
-  await endMarked([`${MARK}=${mark}`]);
+  await endStrays(stateDir, [name]);
   const logFile = join(stateDir, 'logs', `${name}.log`);
   await rm(logFile, { force: true });
 
   const [command = '', ...args] = of.command;
-  const env = { ...of.env, [MARK]: mark };
   const late = AbortSignal.timeout(msToNumber(timeout));
   const signal = AbortSignal.any([cancellationSignal(), late]);
-  const ended = await runRegistered({ stateDir, name, command, args, cwd, env, signal }).catch((error: Error) => error);
-  cancellationSignal().throwIfAborted();
+  const failed = await runRegistered({ stateDir, name, command, args, cwd, env: of.env, signal }).catch(
+    (error: unknown) => {
+      if (cancellationSignal().aborted || !late.aborted) throw error;
+      return `did not end within ${timeout}`;
+    },
+  );
   const { attempt: last, reports } = await recall();
   if (last !== attempt) throw failure('Unavailable', `${name}: another attempt has begun since`);
-  if (ended instanceof Error)
-    throw failure('NotConfigured', `deployment.verify.command: ${oneLine(ended.message, 300)}`);
-  if (ended === null && !late.aborted) throw failure('Unavailable', `${name} was ended by a signal`);
+  if (/ENOENT|EACCES/.test(failed ?? ''))
+    throw failure('NotConfigured', `deployment.verify.command: ${oneLine(failed ?? '', 300)}`);
+  if (failed?.includes('was killed with') && !late.aborted)
+    throw failure('Unavailable', `${name} was ended by a signal`);
 
   const said = (await lastLines(logFile, 50)).split('\n').findLast((line) => !TRAIL.test(line)) ?? '';
-  const passed = ended === 0 && !late.aborted;
-  const how = late.aborted ? `did not end within ${timeout}: ` : passed ? '' : `ended with ${ended}: `;
+  const passed = failed === undefined;
+  const how = passed ? '' : `${failed.replace(/^Command failed with exit code (\d+).*$/s, 'ended with $1')}: `;
   const detail = oneLine(`${how}${said}`, 300);
   const report: SmokeReport = { passed, tests: [{ name: oneLine(of.command.join(' '), 200), passed, detail }] };
   await writeWhole(file, JSON.stringify({ attempt, reports: [{ key, report }, ...reports].slice(0, KEPT) }));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { app } from './app.ts';
 
-test('what is no basket is refused', async () => {
+void test('what is no basket is refused', async () => {
   const refused = await app.request('/api/checkout', {
     method: 'POST',
     body: JSON.stringify({ user: 'ada', items: [] }),
@@ -10,7 +10,7 @@ test('what is no basket is refused', async () => {
   assert.equal(refused.status, 400);
 });
 
-test('it says how it is without asking anybody', async () => {
+void test('it says how it is without asking anybody', async () => {
   const answer = await app.request('/healthz');
   assert.deepEqual(await answer.json(), { status: 'ok', version: 'development' });
 });

@@ -8,7 +8,7 @@ export const config = {
   /** The release that runs, such as `v1`. */
   version: text('RELEASE') ?? 'development',
   supabaseUrl: text('SUPABASE_URL') ?? 'http://127.0.0.1:54321',
-  supabaseKey: text('SUPABASE_PUBLISHABLE_KEY') ?? text('SUPABASE_SECRET_KEY') ?? '',
+  supabaseKey: text('SUPABASE_PUBLISHABLE_KEY') ?? text('SUPABASE_SECRET_KEY') ?? 'development',
   databaseUrl: text('DATABASE_URL'),
   sentryDsn: text('SENTRY_DSN'),
   flagsFile: text('FLAGS_FILE'),

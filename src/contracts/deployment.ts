@@ -133,13 +133,28 @@ export const Windows = z.object({
 });
 export type Windows = z.output<typeof Windows>;
 
+/** How a commit is built and tested: by commands, one after another in a clean checkout, or by a workflow of GitHub Actions. */
+const Pipeline = z
+  .object({
+    commands: z.array(Command).min(1).optional(),
+    /** Name of its file in `.github/workflows`, such as `ci.yml`. */
+    workflow: z
+      .string()
+      .regex(/^[\w.-]{1,80}\.ya?ml$/, 'use the name of the file, such as ci.yml')
+      .optional(),
+    timeout: Duration.default('30 minutes'),
+  })
+  .refine(({ commands, workflow }) => (commands === undefined) !== (workflow === undefined), {
+    error: 'a pipeline has either commands or a workflow',
+  });
+
 /** How releases come into an environment. */
 export const DeploymentSettings = z.object({
   /** `staging`: branch, pipeline, deploy, tests. `production`: approval, window, backup, canary, and all of it watched. */
   procedure: z.enum(['staging', 'production']).default('production'),
   /** Environment in which the same content must have been verified before. */
   after: Slug.optional(),
-  pipeline: z.object({ commands: z.array(Command).min(1), timeout: Duration.default('30 minutes') }).optional(),
+  pipeline: Pipeline.optional(),
   windows: Windows.prefault({}),
   backup: z.object({ schemas: z.array(z.string()).min(1).default(['public']) }).optional(),
   /** Folder of the repository with SQL files that sort by name. */

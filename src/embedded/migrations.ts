@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { Client } from 'pg';
 
 /** Any two starts agree on this number, so that only one migrates at a time. */
@@ -37,9 +37,24 @@ export async function migrate(of: { url: string; root: string; folders: string[]
       await apply(client, name, sql, digest);
       applied.push(name);
     }
+    await noteForSupabase(client, await sqlFiles(of.folders));
     return applied;
   } finally {
     await client.end();
+  }
+}
+
+/** Note them where Supabase's CLI does, too: whoever goes on with the schema (a deployment) finds them applied. */
+async function noteForSupabase(client: Client, files: string[]): Promise<void> {
+  await client.query(`create schema if not exists supabase_migrations;
+    create table if not exists supabase_migrations.schema_migrations (version text primary key, name text, statements text[])`);
+  for (const file of files) {
+    const [, version, name = ''] = /^(\d+)[_-]?(.*)\.sql$/.exec(basename(file)) ?? [];
+    if (version === undefined) continue;
+    await client.query(
+      'insert into supabase_migrations.schema_migrations (version, name, statements) values ($1, $2, $3) on conflict do nothing',
+      [version, name, [await readFile(file, 'utf8')]],
+    );
   }
 }
 

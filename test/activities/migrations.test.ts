@@ -312,7 +312,7 @@ describe('what cannot be applied as it is', () => {
         (error: Error & { type: string }) => `${error.type}: ${error.message}`,
       );
     const commit = await commitWith(LOG);
-    expect(await failure(plan('--upload-pack=x'))).toMatch(/^Refused: .*is not a commit/);
+    expect(await failure(plan('--upload-pack=x'))).toMatch(/^Refused: .*is not a git ref/);
     expect(await failure(plan('0'.repeat(40)))).toMatch(/^NotFound: /);
     const { password } = new URL(variables.MIGRATIONS_DB_URL);
     const right = variables;
