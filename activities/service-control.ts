@@ -1,4 +1,4 @@
-import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
+import { Client, Connection, WithStartWorkflowOperation, WorkflowNotFoundError } from '@temporalio/client';
 import type { Workflow } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import { z } from 'zod';
@@ -66,12 +66,18 @@ export function createActivities(
     async reportChange(report: ChangeReport): Promise<void> {
       await update<void, ChangeReport>(report.service, 'reportChange', `report:${report.key}`, report);
     },
+    /** Empty for a service that nothing was asked about yet. */
     async ledger({ service, environment }: Scope): Promise<Ledger> {
       const { workflow } = await client();
-      const { ledgers } = await workflow
-        .getHandle(`control.${service}`)
-        .query<{ ledgers: Record<string, Ledger> }>('control');
-      return ledgers[environment] ?? { environment, changes: [] };
+      const nothing: Ledger = { environment, changes: [] };
+      try {
+        const control = workflow.getHandle(`control.${service}`);
+        const { ledgers } = await control.query<{ ledgers: Record<string, Ledger> }>('control');
+        return ledgers[environment] ?? nothing;
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return nothing;
+        throw error;
+      }
     },
   } satisfies ChangeControl;
 }

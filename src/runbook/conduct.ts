@@ -41,11 +41,11 @@ export interface Kit {
  * of the automation too), page where a person is needed. Never blocks on the record.
  */
 export async function conduct(
-  of: { name: string; title: string; incident: Incident; howToStop?: string },
+  of: { name: string; title: string; incident: Incident; howToStop?: string; opened?: string },
   steps: (kit: Kit) => Promise<Result>,
 ): Promise<{ result: Result; story: Story }> {
-  const { name, title, incident, howToStop } = of;
-  const story = createStory({ runbook: kebab(name), title, incident, howToStop });
+  const { name, title, incident, howToStop, opened } = of;
+  const story = createStory({ runbook: kebab(name), title, incident, howToStop, opened });
   const board: Switchboard = { paused: false, ending: undefined, acknowledged: false };
   let policy: Policy | undefined;
   answerMessages(story, board);

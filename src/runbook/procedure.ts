@@ -109,7 +109,7 @@ export function defineProcedure(
     };
     const howToStop =
       'send the signal `stop` (what was done is taken back), `takeOver` (it stays as it is) or `pause` with {"by":"your-name"}';
-    const { result } = await conduct({ name, title: meta.title, incident, howToStop }, async (kit) => {
+    const { result } = await conduct({ name, title: meta.title, incident, howToStop, opened: 'Begun' }, async (kit) => {
       const run = createProcedure(kit, order);
       try {
         return await steps(run);

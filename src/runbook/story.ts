@@ -34,8 +34,10 @@ export function createStory(of: {
   title: string;
   incident: Incident;
   howToStop?: string | undefined;
+  /** How its timeline begins. */
+  opened?: string | undefined;
 }): Story {
-  const { runbook, title, incident, howToStop = HOW_TO_STOP } = of;
+  const { runbook, title, incident, howToStop = HOW_TO_STOP, opened = 'Incident opened' } = of;
   const { workflowId, runId } = workflowInfo();
   const seen = new Set<string>();
   const sinceClosed: AlertBatch[] = [];
@@ -115,6 +117,6 @@ export function createStory(of: {
     { key: SEVERITY, value: incident.severity },
     { key: PHASE, value: status.phase },
   ]);
-  story.tell('opened', `Incident opened: ${incident.summary}`, incident.openedBy);
+  story.tell('opened', `${opened}: ${incident.summary}`, incident.openedBy);
   return story;
 }
