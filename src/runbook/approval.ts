@@ -153,7 +153,9 @@ export function createApprovals(of: {
   const climb = async (ballot: OpenBallot, policy: Policy): Promise<'decided' | 'unanswered' | 'resolved'> => {
     const { proposal } = ballot;
     const decided = () => !isOpen(ballot) || board.ending !== undefined;
-    for (const { level, people, wait } of policy.ladder) {
+    for (const { level, people: all, wait } of policy.ladder) {
+      const people = all.filter((person) => proposal.notBy?.includes(person) !== true);
+      if (people.length === 0) continue; // whoever asked is not asked
       story.set({ waitingFor: people, waitingUntil: new Date(Date.now() + msToNumber(wait)).toISOString() });
       story.tell('paged', `Asked the ${level.replaceAll('-', ' ')} (${people.join(', ')}) to decide within ${wait}`);
       for (const person of people)
