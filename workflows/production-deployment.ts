@@ -11,7 +11,7 @@ import * as kit from '../src/runbook/index.ts';
 
 const git = proxyActivities<ports.Repository & ports.Migrations>(kit.mitigation);
 const work = proxyActivities<ports.Backups & ports.Verification & ports.Migrations>(kit.longWork);
-const { ledger } = proxyActivities<ports.ChangeControl>(kit.delivery);
+const { ledger, recentReleases } = proxyActivities<ports.ChangeControl & ports.Deployments>(kit.delivery);
 
 const [WINDOW, BACKUP] = ['Wait for the deployment window', 'Create a backup and prove it'] as const;
 const [MIGRATE, MONITOR] = ['Migrate the database', 'Monitor for issues'] as const;
@@ -29,13 +29,12 @@ export const productionDeployment = kit.defineProcedure(
     const { after, backup, migrations } = policy.deployment;
     const here = await ledger(scope);
     const before = after === undefined ? undefined : await ledger({ service, environment: after });
-    const { running } = here;
+    const { running } = await recentReleases(scope);
 
     const ref = order.ref ?? before?.verified?.[0]?.commit;
     if (ref === undefined)
       return run.refuse(`nothing is verified in ${after ?? 'an environment before'}: name a --ref`);
-    const since = here.verified?.find((one) => one.version === running)?.commit;
-    const candidate = await git.candidate({ ...scope, ref, since });
+    const candidate = await git.candidate({ ...scope, ref, since: running?.commit });
     const { commit, digest } = candidate;
     const plan = migrations ? await git.migrationPlan({ ...scope, commit }) : undefined;
     const verified = kit.verifiedThere(before, candidate);
@@ -51,16 +50,16 @@ export const productionDeployment = kit.defineProcedure(
       { name: WINDOW },
       ...(backup ? [{ name: BACKUP, undo: 'the backup is kept' }] : []),
       ...(migrations ? [{ name: MIGRATE, undo: 'what was added stays; the release before does not mind' }] : []),
-      ...kit.rolloutSteps(rollout, policy),
+      ...kit.rolloutSteps(running, policy),
       { name: MONITOR },
       { name: SMOKE },
       { name: METRICS },
     ];
     run.plan(steps);
     await run.approve({
-      summary: `Deploy ${version} of ${service} to ${environment}${running === undefined ? '' : `, where ${running} runs`}`,
+      summary: `Deploy ${version} of ${service} to ${environment}${running === undefined ? '' : `, where ${running.version} runs`}`,
       why: kit.reasons(evidence, steps),
-      undo: running === undefined ? 'nothing ran before' : `${running} has all of the traffic again`,
+      undo: kit.backTo(running),
       risk: 'high',
       action: {
         kind: 'deploy',
@@ -69,13 +68,13 @@ export const productionDeployment = kit.defineProcedure(
         commit,
         digest,
         steps,
-        ...(running !== undefined && { from: running }),
+        ...(running !== undefined && { from: running.version }),
         ...(order.override !== undefined && { override: order.override }),
       },
       notBy: kit.notBy(evidence),
     });
 
-    const asked = { kind: 'deploy', version, running, summary: `deploy ${version}` } as const;
+    const asked = { kind: 'deploy', version, running: running?.version, summary: `deploy ${version}` } as const;
     const fence = await run.step(WINDOW, () => run.mayAct(asked), { tell: () => 'open, and granted', required: true });
     if (backup)
       await run.step(

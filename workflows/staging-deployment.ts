@@ -10,7 +10,7 @@ import * as kit from '../src/runbook/index.ts';
 
 const git = proxyActivities<ports.Repository>(kit.mitigation);
 const work = proxyActivities<ports.Pipeline & ports.Verification & ports.Migrations>(kit.longWork);
-const { ledger } = proxyActivities<ports.ChangeControl>(kit.delivery);
+const { recentReleases } = proxyActivities<ports.Deployments>(kit.delivery);
 
 const [BRANCH, PIPELINE, MIGRATE] = [
   'Create the release branch',
@@ -24,15 +24,14 @@ export const stagingDeployment = kit.defineProcedure(
   async function stagingDeployment(run) {
     const { service, environment, ref = 'main', version: wanted } = run.order;
     const scope = { service, environment };
-    const { running } = await ledger(scope);
+    const { running } = await recentReleases(scope);
     const { migrations } = run.policy.deployment;
-    const unknown = { ...scope, version: '', commit: '', running };
     run.plan([
       { name: BRANCH, undo: 'the branch stays' },
       { name: PIPELINE },
       { name: WINDOW },
       ...(migrations ? [{ name: MIGRATE, undo: 'what was added stays' }] : []),
-      ...kit.rolloutSteps(unknown, run.policy),
+      ...kit.rolloutSteps(running, run.policy),
       { name: SMOKE },
       { name: VERIFY },
     ]);
@@ -59,7 +58,7 @@ export const stagingDeployment = kit.defineProcedure(
       { tell: (told) => told },
     );
 
-    const asked = { kind: 'deploy', version, running, summary: `deploy ${version}` } as const;
+    const asked = { kind: 'deploy', version, running: running?.version, summary: `deploy ${version}` } as const;
     const fence = await run.step(WINDOW, () => run.mayAct(asked), { tell: () => 'granted', required: true });
     if (migrations)
       await run.step(MIGRATE, () => work.migrate({ ...scope, commit, key: `${run.key}:migrate`, fence: fence ?? 0 }), {

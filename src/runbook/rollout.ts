@@ -1,7 +1,7 @@
 /** How the traffic comes to a release and goes back, and how it is watched meanwhile. Shared by the deployment procedures. */
 import { proxyActivities, proxyLocalActivities, sleep } from '@temporalio/workflow';
 import { msToNumber } from '@temporalio/common/lib/time.js';
-import type { Comparison, Effect, Policy, Scope, SmokeReport, Verdict } from '../contracts/index.ts';
+import type { Comparison, Effect, Policy, Release, Scope, SmokeReport, Verdict } from '../contracts/index.ts';
 import type { Canary, CanaryMetrics, Deployments, Metrics } from '../contracts/ports.ts';
 import { failure } from '../errors.ts';
 import { diagnostic, mitigation } from './activity-options.ts';
@@ -24,8 +24,9 @@ export const ALL_TRAFFIC = 'Give it all of the traffic';
 export interface Rollout extends Scope {
   version: string;
   commit: string;
-  running: string | undefined;
+  running: Running | undefined;
 }
+export type Running = Pick<Release, 'version' | 'commit'>;
 
 /** A canary against the running release: bad when it fails more often or is slower than the configuration allows. */
 export const judgeCanary =
@@ -39,9 +40,13 @@ export const judgeCanary =
     return [slow ? 'bad' : 'ok', told];
   };
 
+/** What taking the traffic back means. */
+export const backTo = (running: Running | undefined): string =>
+  running === undefined ? 'nothing ran before' : `${running.version} has all of the traffic again`;
+
 /** The steps in which a release gets its traffic, for the plan. */
-export const rolloutSteps = ({ running }: Rollout, { deployment }: Policy): StepPlan[] => {
-  const undo = running === undefined ? 'nothing ran before' : `${running} has all of the traffic again`;
+export const rolloutSteps = (running: Running | undefined, { deployment }: Policy): StepPlan[] => {
+  const undo = backTo(running);
   const canaries = running === undefined ? [] : deployment.canary.weights;
   return [...canaries.map((weight) => ({ name: canaryStep(weight), undo })), { name: ALL_TRAFFIC, undo }];
 };
@@ -60,7 +65,9 @@ export async function rollOut(run: ProcedureRun, of: Rollout, asked: Change): Pr
   const compare = async (now: number): Promise<{ verdict: Verdict; summary: string }> => {
     const windowSeconds = Math.max(run.policy.measure.windowSeconds, Math.round((now - (since ?? now)) / 1000));
     const found = await judged(() => read.compareReleases({ ...scope, windowSeconds }), judgeCanary(run.policy));
-    return found.verdict === 'bad' ? run.rollBack(`${version} is worse than ${running}: ${found.summary}`) : found;
+    return found.verdict === 'bad'
+      ? run.rollBack(`${version} is worse than ${running?.version}: ${found.summary}`)
+      : found;
   };
   const watched = (): (() => Promise<void>) | undefined =>
     since === undefined ? undefined : async () => void (await compare(Date.now()));
@@ -88,7 +95,13 @@ export async function rollOut(run: ProcedureRun, of: Rollout, asked: Change): Pr
       undo: async () =>
         running === undefined
           ? { changed: false, summary: 'nothing ran before' }
-          : await change.release({ ...scope, ref: running, key: `${run.key}:undo`, fence }),
+          : await change.release({
+              ...scope,
+              ref: running.version,
+              commit: running.commit,
+              key: `${run.key}:undo`,
+              fence,
+            }),
     },
   );
 }

@@ -17,6 +17,13 @@ const good = (version: string): LedgerRelease & { at: string } => ({
   digest: `tree:${version}`,
   at: '2026-11-23T08:00:00Z',
 });
+const release = (version: string) => ({
+  version,
+  commit: `commit-of-${version}`,
+  deployedAt: good('').at,
+  weight: 1,
+  instances: 2,
+});
 const running = { environment: 'production', running: '1.3.0', verified: [good('1.3.0')], changes: [] };
 
 /** A deployment of 1.4.0 where 1.3.0 runs, with every traffic order noted. */
@@ -28,6 +35,7 @@ async function start(overrides: Partial<Ports> = {}, of: Partial<DeploymentOrder
     { ...order, ...of },
     {
       ledger: async () => running,
+      recentReleases: async () => ({ running: release('1.3.0'), recent: [], maxInstances: 4 }),
       errorRatio: async () => ({ ratio: 0, requests: 1000, windowSeconds: 300 }),
       shiftTraffic: async ({ ref, weight }) => {
         traffic.push(`${ref}:${weight}`);
@@ -290,7 +298,10 @@ it('leaves everything as it is when a person takes over', async () => {
 });
 
 it('gives the first release of an environment all of the traffic, for there is nothing to compare it with', async () => {
-  const run = await start({ ledger: async () => ({ ...scope, changes: [] }) });
+  const run = await start({
+    ledger: async () => ({ ...scope, changes: [] }),
+    recentReleases: async () => ({ recent: [], maxInstances: 4 }),
+  });
   await approved(run);
   expect(await run.result()).toMatchObject({ outcome: 'released' });
   expect(run.traffic).toEqual(['1.4.0:all']);

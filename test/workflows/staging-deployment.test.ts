@@ -9,6 +9,7 @@ beforeEach(async () => {
 });
 afterEach(() => time.close());
 
+const running = { version: '1.3.0', commit: 'c-1.3.0', deployedAt: '2026-11-23T08:00:00Z', weight: 1, instances: 1 };
 const order: DeploymentOrder = { service: 'shop', environment: 'staging', orderedBy: 'cli:responder' };
 async function start(overrides: Partial<Ports> = {}, of: Partial<DeploymentOrder> = {}) {
   const done: string[] = [];
@@ -21,7 +22,7 @@ async function start(overrides: Partial<Ports> = {}, of: Partial<DeploymentOrder
         policyOf({
           deployment: { ...policyOf().deployment, canary: { ...policyOf().deployment.canary, weights: [] } },
         }),
-      ledger: async ({ environment }) => ({ environment, running: '1.3.0', changes: [] }),
+      recentReleases: async () => ({ running, recent: [], maxInstances: 4 }),
       createReleaseBranch: async ({ version, commit }) => {
         done.push(`release/${version} at ${commit}`);
         return { changed: true, summary: 'made' };
@@ -77,7 +78,7 @@ it('returns to what ran before when the functionality is not verified, and holds
     verifyFunctionality: async () => ({ passed: false, tests: [{ name: 'verify', passed: false, detail: 'no cart' }] }),
   });
   expect(await run.result()).toMatchObject({ outcome: 'rolled-back', note: expect.stringContaining('no cart') });
-  expect(run.done.at(-1)).toBe('1.3.0 at undefined');
+  expect(run.done.at(-1)).toBe('1.3.0 at c-1.3.0');
   expect(run.reports).toMatchObject([{ result: 'undone', running: '1.3.0', held: { version: '1.4.0' } }]);
 });
 
