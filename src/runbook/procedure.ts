@@ -6,7 +6,6 @@ import {
   proxyActivities,
   proxyLocalActivities,
   setHandler,
-  sleep,
 } from '@temporalio/workflow';
 import {
   DeploymentOrder,
@@ -225,7 +224,7 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
         await meanwhile?.();
         const soon = window.open || meanwhile !== undefined;
         const left = until === undefined ? LONGEST_WAIT_MS : Math.max(1000, Date.parse(until) - Date.parse(at));
-        await sleep(Math.min(left, soon ? ASK_AGAIN_MS : LONGEST_WAIT_MS));
+        await condition(() => board.ending !== undefined, Math.min(left, soon ? ASK_AGAIN_MS : LONGEST_WAIT_MS));
       }
     },
     checkpoint: () => checkpoint(board),

@@ -1,72 +1,27 @@
 /** The main job, on every real part: a bad release is caught, approved in the Temporal UI, rolled back, verified and recorded. */
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseEnv } from 'node:util';
-import { Client, Connection } from '@temporalio/client';
 import { Client as Database } from 'pg';
 import type { GameDayReport } from '../../src/cli/gameday/follow.ts';
 import type { Status } from '../../src/contracts/index.ts';
 import { pgbouncerBinary } from '../../src/embedded/pgbouncer.ts';
-import { freePort } from '../../src/embedded/ports.ts';
 import { readPages } from '../../src/pages.ts';
-import { endProcess, findProcess, runCommand, startProcess } from '../../src/processes.ts';
+import { findProcess } from '../../src/processes.ts';
 import { createRecord } from '../../src/record.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { until } from '../embedded/scratch.ts';
 import { BROWSER, openPage, sendSignal } from '../support/temporal-ui.ts';
+import { during, isWaiting, startPlatform, type PlatformRig } from './rig.ts';
 
-const ROOT = join(__dirname, '..', '..');
 const ID = 'incident.shop.high-error-rate';
-const PORTS = [
-  'HOLDFAST_TEMPORAL_PORT',
-  'HOLDFAST_TEMPORAL_UI_PORT',
-  'HOLDFAST_POSTGRES_PORT',
-  'HOLDFAST_SUPABASE_PORT',
-  'HOLDFAST_APP_POSTGRES_PORT',
-  'HOLDFAST_PGBOUNCER_PORT',
-  'HOLDFAST_APP_SUPABASE_PORT',
-  'HOLDFAST_BUGSINK_PORT',
-  'HOLDFAST_CADDY_ADMIN_PORT',
-  'SHOP_PORT',
-  'SHOP_STAGING_PORT',
-  'HOLDFAST_GATEWAY_PORT',
-];
+let rig: PlatformRig;
+let stateDir: string;
+let env: Record<string, string>;
+let platform: PlatformRig['platform'];
 
-const stateDir = scratchFolder();
-const outer = scratchFolder();
-const env: Record<string, string> = {
-  HOLDFAST_STATE_DIR: stateDir,
-  HOLDFAST_TOOLS_DIR: process.env['HOLDFAST_TOOLS_DIR'] ?? join(ROOT, '.holdfast', 'tools'),
-};
-let platform: Record<string, string | undefined>;
-let client: Client;
-
-const cli = (...args: string[]) =>
-  runCommand({ command: process.execPath, args: ['src/cli/main.ts', ...args], cwd: ROOT, env, timeoutMs: 240_000 });
-const status = (id = ID): Promise<Status> =>
-  client.connection.withDeadline(Date.now() + 5000, () => client.workflow.getHandle(id).query<Status>('status'));
-
-/** The status once it holds, of a run other than `after`; a worker that is away at a moment is asked again. */
-async function statusOnce(holds: (status: Status) => boolean, after = '', id = ID): Promise<Status> {
-  let found: Status | undefined;
-  await until(async () => {
-    found = await status(id).catch(() => undefined);
-    return found !== undefined && found.runId !== after && holds(found);
-  });
-  return found as Status;
-}
-const lastRun = (id = ID): Promise<string> =>
-  status(id).then(
-    ({ runId }) => runId,
-    () => '',
-  );
-/** What is wanted, but no longer than the game day goes on: one that ends early fails the test with what it said. */
-async function during<T>(gameday: Promise<unknown>, wanted: Promise<T>): Promise<T> {
-  const ended = gameday.then(() => {
-    throw new Error('the game day ended first');
-  });
-  return await Promise.race([wanted, ended]);
-}
-const isWaiting = ({ phase, waitingFor }: Status): boolean => phase === 'waiting' && waitingFor.length > 0;
+const cli = (...args: string[]) => rig.cli(...args);
+const status = (id = ID) => rig.status(id);
+const statusOnce = (holds: (status: Status) => boolean, after = '', id = ID) => rig.statusOnce(id, holds, after);
+const lastRun = (id = ID) => rig.lastRun(id);
 const has =
   (kind: string) =>
   ({ timeline }: Status): boolean =>
@@ -90,31 +45,13 @@ async function recorded(runId: string, outcome: string) {
   return found as NonNullable<typeof found>;
 }
 
-/** kill -9, and wait until the supervisor has started another. */
-async function killWorker(): Promise<void> {
-  const before = await findProcess(stateDir, 'worker');
-  if (before === undefined) throw new Error('there is no worker to kill');
-  process.kill(before.pid, 'SIGKILL');
-  await until(async () => {
-    const now = await findProcess(stateDir, 'worker');
-    return now !== undefined && now.pid !== before.pid;
-  });
-}
+const killWorker = () => rig.killWorker();
 
 beforeAll(async () => {
-  for (const name of PORTS) env[name] = String(await freePort());
-  const main = { command: process.execPath, args: ['src/embedded/main.ts'], cwd: ROOT, env };
-  await startProcess({ stateDir: outer, name: 'platform', ...main });
-  await until(() => existsSync(join(stateDir, 'platform.json')));
-  platform = parseEnv(readFileSync(join(stateDir, 'platform.env'), 'utf8'));
-  client = new Client({ connection: await Connection.connect({ address: platform['TEMPORAL_ADDRESS'] ?? '' }) });
+  rig = await startPlatform();
+  ({ stateDir, env, platform } = rig);
 }, 240_000);
-afterAll(async () => {
-  await client.connection.close();
-  await endProcess(outer, 'platform', 60_000);
-  await removeScratch(stateDir);
-  await removeScratch(outer);
-}, 90_000);
+afterAll(() => rig.end(), 90_000);
 
 it('refuses a game day as a person that nobody knows, before anything is started', async () => {
   const refused = await cli('gameday', 'high-error-rate', '--approve-as', 'stranger').then(

@@ -1,0 +1,204 @@
+/** Deployments of the sample shop on every real part: git, a pipeline, Postgres and its backups, releases behind Caddy, traffic. */
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client as Database } from 'pg';
+import { makeRepository } from '../../examples/shop/make-repository.ts';
+import type { Status, Step } from '../../src/contracts/index.ts';
+import { endProcess, lastLines, startProcess } from '../../src/processes.ts';
+import { during, isWaiting, ROOT, startPlatform, type PlatformRig } from './rig.ts';
+
+const PRODUCTION = 'deployment.shop.production';
+const PARTS = [
+  'temporal',
+  'postgres',
+  'supabase',
+  'app-postgres',
+  'pgbouncer',
+  'app-supabase',
+  'caddy',
+  'gateway',
+  'worker',
+];
+let rig: PlatformRig;
+
+beforeAll(async () => {
+  rig = await startPlatform(PARTS);
+  await makeRepository(rig.platform['SHOP_REPOSITORY'] ?? '');
+  writeFileSync(rig.platform['SHOP_FLAGS_FILE'] ?? '', JSON.stringify({ flags: {} }));
+}, 240_000);
+afterAll(() => rig.end(), 90_000);
+
+const failed = (exitCode: number, text: string) => ({
+  message: expect.stringContaining(text),
+  cause: expect.objectContaining({ exitCode }),
+});
+const stage = (ref: string) => rig.cli('deploy', 'shop', 'staging', '--as', 'responder', '--ref', ref);
+/** Deploy what was verified in staging last; approved by the lead. */
+async function deploy(of: { refused?: boolean; meanwhile?: (status: Status) => Promise<void> } = {}): Promise<Status> {
+  const before = await rig.lastRun(PRODUCTION);
+  const command = rig.cli('deploy', 'shop', 'production', '--as', 'responder', '--json').catch((error: Error) => error);
+  const asked = await during(command, rig.statusOnce(PRODUCTION, isWaiting, before));
+  await rig.cli('approve', PRODUCTION, '--as', 'lead', '--proposal', asked.proposal?.digest ?? '');
+  await of.meanwhile?.(asked);
+  await command;
+  return await rig.statusOnce(PRODUCTION, ({ outcome }) => outcome !== undefined, before);
+}
+const served = async (): Promise<string> => {
+  const response = await fetch(`http://127.0.0.1:${rig.env['SHOP_PORT']}/healthz`);
+  return ((await response.json()) as { version: string }).version;
+};
+/** The switches of traffic that the provider has noted for a run. */
+const switches = (runId: string): string[] => {
+  const file = join(rig.stateDir, 'releases', 'shop', 'production', 'state.json');
+  const { done } = JSON.parse(readFileSync(file, 'utf8')) as { done: { key: string }[] };
+  return done
+    .map(({ key }) => key)
+    .filter((key) => key.includes(runId))
+    .map((key) => key.split(':').at(-1) ?? '')
+    .sort();
+};
+const migrations = async (): Promise<string[]> => {
+  const database = new Database({ connectionString: rig.platform['MIGRATIONS_DB_URL'] });
+  await database.connect();
+  const { rows } = await database.query<{ version: string }>(
+    'select version from supabase_migrations.schema_migrations order by 1',
+  );
+  await database.end();
+  return rows.map(({ version }) => version);
+};
+/** Visitors until the end of `act`; what they saw. */
+async function visited<T>(act: () => Promise<T>): Promise<{ result: T; seen: string }> {
+  const args = ['examples/shop/traffic.ts', '--url', `http://127.0.0.1:${rig.env['SHOP_PORT']}`, '--rate', '30'];
+  const { logFile } = await startProcess({
+    stateDir: rig.stateDir,
+    name: 'visitors',
+    command: process.execPath,
+    args,
+    cwd: ROOT,
+  });
+  try {
+    const result = await act();
+    await endProcess(rig.stateDir, 'visitors');
+    return { result, seen: await lastLines(logFile) };
+  } finally {
+    await endProcess(rig.stateDir, 'visitors');
+  }
+}
+const stepsOf = ({ steps = [] }: Status) => Object.fromEntries(steps.map(({ name, state }) => [name, state]));
+
+it('brings the first release through staging and production to verified good', async () => {
+  await stage('v1');
+  await expect(rig.cli('deploy', 'shop', 'production', '--as', 'responder', '--ref', 'v3')).rejects.toMatchObject(
+    failed(5, 'never verified in staging'),
+  );
+  const { result } = await visited(() => deploy());
+  expect(result).toMatchObject({ outcome: 'released', note: '1.0.0 runs in production and is verified good' });
+  expect(await served()).toBe('1.0.0');
+}, 240_000);
+
+it('brings a release with a migration to verified good by canary, though the worker is killed inside every step: every effect once', async () => {
+  await stage('v3');
+  const killed: string[] = [];
+  const { result, seen } = await visited(() =>
+    deploy({
+      async meanwhile() {
+        for (const name of [
+          'Create a backup and prove it',
+          'Canary with 5 % of the traffic',
+          'Give it all of the traffic',
+          'Monitor for issues',
+        ]) {
+          const begun = ({ steps = [] }: Status) =>
+            steps.some((step: Step) => step.name === name && step.state !== 'planned');
+          await rig.statusOnce(PRODUCTION, begun);
+          await rig.killWorker();
+          killed.push(name);
+        }
+      },
+    }),
+  );
+  expect(killed).toHaveLength(4);
+  expect(result).toMatchObject({ outcome: 'released' });
+  expect(Object.values(stepsOf(result)).every((state) => state === 'done')).toBe(true);
+  expect(switches(result.runId)).toEqual(['canary-25', 'canary-5', 'release']);
+  expect(await migrations()).toEqual(['0001', '0002']);
+  const backups = join(rig.stateDir, 'backups', 'shop', 'production');
+  expect(
+    readdirSync(backups).filter(
+      (folder) => existsSync(join(backups, folder, 'manifest.json')) && folder.includes(result.runId),
+    ),
+  ).toHaveLength(1);
+  expect(seen).toMatch(/: 0 answered 5xx/);
+}, 300_000);
+
+it('takes a bad release back by itself at 5 %, holds it, and fewer than a tenth of the requests ever saw it', async () => {
+  await stage('v2');
+  const { result, seen } = await visited(() => deploy());
+  expect(result).toMatchObject({ outcome: 'rolled-back', note: expect.stringContaining('2.0.0 is worse than 3.0.0') });
+  expect(stepsOf(result)).toMatchObject({
+    'Canary with 5 % of the traffic': 'undone',
+    'Canary with 25 % of the traffic': 'planned',
+  });
+  const [, requests = '0'] = /(\d+) requests/.exec(seen) ?? [];
+  const [, bad = '0'] = /canary [\d.]+ % of (\d+) failed/.exec(result.note ?? '') ?? [];
+  expect(Number(bad)).toBeLessThan(Number(requests) / 10);
+  expect(await served()).toBe('3.0.0');
+  await expect(rig.cli('deploy', 'shop', 'production', '--as', 'responder')).rejects.toMatchObject(
+    failed(5, '2.0.0 is held'),
+  );
+}, 240_000);
+
+it('refuses a release whose migration would take a column away, override or not', async () => {
+  const command = [
+    'deploy',
+    'shop',
+    'production',
+    '--as',
+    'responder',
+    '--ref',
+    'bad-migration',
+    '--override',
+    'in a hurry',
+  ];
+  await expect(rig.cli(...command)).rejects.toMatchObject(failed(5, '0002-drop-express would drop column'));
+  expect(await migrations()).toEqual(['0001', '0002']);
+});
+
+it('gives no traffic to a release that ends at once, and returns to what ran when it is told to', async () => {
+  const id = 'deployment.shop.staging';
+  const before = await rig.lastRun(id);
+  const command = stage('crash').catch((error: Error) => error);
+  const asked = await during(command, rig.statusOnce(id, isWaiting, before));
+  expect(asked.proposal?.why.join()).toContain('PAYMENTS_URL is not set');
+  await rig.cli('reject', id, '--as', 'lead', '--proposal', asked.proposal?.digest ?? '');
+  expect(await command).toMatchObject(failed(1, 'rolled-back'));
+  const health = await fetch(`http://127.0.0.1:${rig.env['SHOP_STAGING_PORT']}/healthz`);
+  expect(await health.json()).toMatchObject({ version: '2.0.0' });
+}, 120_000);
+
+it('waits while the environment is frozen, and ends when a person stops it', async () => {
+  await rig.cli('deploy', 'shop', 'staging', '--as', 'responder', '--ref', 'v3');
+  await rig.cli('freeze', 'shop', 'production', '--as', 'cto', '--reason', 'audit');
+  const before = await rig.lastRun(PRODUCTION);
+  const command = rig.cli('deploy', 'shop', 'production', '--as', 'responder').catch((error: Error) => error);
+  const asked = await during(command, rig.statusOnce(PRODUCTION, isWaiting, before));
+  await rig.cli('approve', PRODUCTION, '--as', 'lead', '--proposal', asked.proposal?.digest ?? '');
+  await rig.statusOnce(PRODUCTION, ({ doing }) => doing.includes('production is frozen by cto: audit'), before);
+  await rig.cli('stop', PRODUCTION, '--as', 'lead');
+  expect(await command).toMatchObject(failed(1, 'stopped'));
+  await rig.cli('unfreeze', 'shop', 'production', '--as', 'cto');
+}, 120_000);
+
+it('rolls back to the last verified good version within seconds, and tells the figures', async () => {
+  const { result } = await visited(() => rig.cli('rollback', 'shop', 'production', '--as', 'responder', '--json'));
+  const status = JSON.parse(result.stdout) as Status;
+  const at = (text: string) => Date.parse(status.timeline.find(({ what }) => what.startsWith(text))?.at ?? '');
+  expect(status).toMatchObject({ outcome: 'released', note: '1.0.0 runs in production again instead of 3.0.0' });
+  expect(await served()).toBe('1.0.0');
+  expect(at('Revert the deployment:') - at('Begun: Roll')).toBeLessThan(30_000);
+  const stats = JSON.parse((await rig.cli('stats', 'shop', '--json')).stdout) as object[];
+  expect(stats).toMatchObject([{ environment: 'production', deployments: 3, changeFailureRate: 1 / 3 }]);
+  expect((await rig.cli('deployments', 'shop')).stdout).toContain(
+    'shop production: runs 1.0.0; verified good: 1.0.0, 3.0.0',
+  );
+}, 120_000);

@@ -1,0 +1,96 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { Client, Connection } from '@temporalio/client';
+import type { Status } from '../../src/contracts/index.ts';
+import { freePort } from '../../src/embedded/ports.ts';
+import { endProcess, findProcess, runCommand, startProcess } from '../../src/processes.ts';
+import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+
+export const ROOT = join(__dirname, '..', '..');
+const PORTS = [
+  'HOLDFAST_TEMPORAL_PORT',
+  'HOLDFAST_TEMPORAL_UI_PORT',
+  'HOLDFAST_POSTGRES_PORT',
+  'HOLDFAST_SUPABASE_PORT',
+  'HOLDFAST_APP_POSTGRES_PORT',
+  'HOLDFAST_PGBOUNCER_PORT',
+  'HOLDFAST_APP_SUPABASE_PORT',
+  'HOLDFAST_BUGSINK_PORT',
+  'HOLDFAST_CADDY_ADMIN_PORT',
+  'SHOP_PORT',
+  'SHOP_STAGING_PORT',
+  'HOLDFAST_GATEWAY_PORT',
+];
+
+/** The whole platform on ports of its own, or those parts of it; `cli` is the command line beside it. */
+export async function startPlatform(parts?: string[]) {
+  const [stateDir, outer] = [scratchFolder(), scratchFolder()];
+  const env: Record<string, string> = {
+    HOLDFAST_STATE_DIR: stateDir,
+    HOLDFAST_TOOLS_DIR: process.env['HOLDFAST_TOOLS_DIR'] ?? join(ROOT, '.holdfast', 'tools'),
+  };
+  for (const name of PORTS) env[name] = String(await freePort());
+  const args = ['src/embedded/main.ts', ...(parts === undefined ? [] : ['--only', parts.join()])];
+  await startProcess({ stateDir: outer, name: 'platform', command: process.execPath, args, cwd: ROOT, env });
+  await until(() => existsSync(join(stateDir, 'platform.json')));
+  const platform = parseEnv(readFileSync(join(stateDir, 'platform.env'), 'utf8'));
+  const client = new Client({ connection: await Connection.connect({ address: platform['TEMPORAL_ADDRESS'] ?? '' }) });
+  const status = (id: string): Promise<Status> =>
+    client.connection.withDeadline(Date.now() + 5000, () => client.workflow.getHandle(id).query<Status>('status'));
+  return {
+    stateDir,
+    env,
+    platform,
+    client,
+    cli: (...command: string[]) =>
+      runCommand({
+        command: process.execPath,
+        args: ['src/cli/main.ts', ...command],
+        cwd: ROOT,
+        env,
+        timeoutMs: 240_000,
+      }),
+    status,
+    /** The status once it holds, of a run other than `after`; a worker that is away at a moment is asked again. */
+    async statusOnce(id: string, holds: (status: Status) => boolean, after = ''): Promise<Status> {
+      let found: Status | undefined;
+      await until(async () => {
+        found = await status(id).catch(() => undefined);
+        return found !== undefined && found.runId !== after && holds(found);
+      });
+      return found as Status;
+    },
+    lastRun: (id: string): Promise<string> =>
+      status(id).then(
+        ({ runId }) => runId,
+        () => '',
+      ),
+    /** kill -9, and wait until the supervisor has started another. */
+    async killWorker(): Promise<void> {
+      const before = await findProcess(stateDir, 'worker');
+      if (before === undefined) throw new Error('there is no worker to kill');
+      process.kill(before.pid, 'SIGKILL');
+      await until(async () => {
+        const now = await findProcess(stateDir, 'worker');
+        return now !== undefined && now.pid !== before.pid;
+      });
+    },
+    async end(): Promise<void> {
+      await client.connection.close();
+      await endProcess(outer, 'platform', 60_000);
+      await removeScratch(stateDir);
+      await removeScratch(outer);
+    },
+  };
+}
+export type PlatformRig = Awaited<ReturnType<typeof startPlatform>>;
+
+/** What is wanted, but no longer than the command goes on: one that ends early fails the test. */
+export async function during<T>(command: Promise<unknown>, wanted: Promise<T>): Promise<T> {
+  const ended = command.then(() => {
+    throw new Error('the command ended first');
+  });
+  return await Promise.race([wanted, ended]);
+}
+export const isWaiting = ({ phase, waitingFor }: Status): boolean => phase === 'waiting' && waitingFor.length > 0;
