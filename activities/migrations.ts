@@ -122,6 +122,9 @@ export function createActivities(
   } satisfies Migrations;
 }
 
+/** Whether what was applied is this file, as far as the database knows its name. */
+const isOf = ({ name }: Applied, { title }: MigrationFile): boolean => !name || name === title;
+
 const shownName = ({ version, name }: Applied): string => (name ? `${version}_${name}` : version);
 
 function summaryOf(planned: Pending[]): string {
@@ -133,6 +136,9 @@ function summaryOf(planned: Pending[]): string {
 
 /** What the database does not have, read. @throws Refused when one cannot be applied as it is, or they are too many to be judged. */
 async function pendingOf(files: MigrationFile[], applied: Applied[]): Promise<Pending[]> {
+  const other = files.find((file) => applied.some((one) => one.version === file.version && !isOf(one, file)));
+  if (other !== undefined)
+    throw failure('Refused', `${other.name}: the database has another migration of this version: give it a higher one`);
   const has = new Set(applied.map(({ version }) => version));
   const missing = files.filter(({ version }) => !has.has(version));
   if (missing.length > MOST_PENDING)

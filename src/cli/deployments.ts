@@ -176,6 +176,8 @@ async function run(
   say(`${joins ? 'One runs already; watching it' : 'Started'}: ${uiLink(config, { workflowId, runId })}`);
   if (detach === true) return out(json, { workflowId, runId }, `See it with: deployment ${workflowId}`);
   const status = await watchRun(context, { workflowId, runId, say });
-  out(json, status, `${status.outcome}: ${status.note}`);
+  const ended = `${status.outcome}: ${status.note}`;
+  if (status.outcome === 'released' || json === true) out(json, status, ended);
+  else console.error(ended);
   process.exitCode = status.outcome === 'released' ? 0 : status.outcome === 'refused' ? NOT_ALLOWED : 1;
 }

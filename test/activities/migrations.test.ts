@@ -259,6 +259,16 @@ describe('a worker that is killed', () => {
 });
 
 describe('what cannot be applied as it is', () => {
+  it('refuses another migration of a version that the database has', async () => {
+    const first = await commitWith({ '0901_one.sql': 'create table nine (id int);' });
+    await migrate(orderFor(first));
+    const other = await commitWith({ '0901_other.sql': 'drop table nine;' });
+    await expect(plan(other)).rejects.toMatchObject({
+      type: 'Refused',
+      message: expect.stringContaining('0901_other'),
+    });
+  });
+
   it.each([
     ['ends its own transaction', { '001_a.sql': 'begin; select 1; commit;' }, /begins or ends transactions itself/],
     [

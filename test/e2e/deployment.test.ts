@@ -160,7 +160,7 @@ it('refuses a release whose migration would take a column away, override or not'
     '--override',
     'in a hurry',
   ];
-  await expect(rig.cli(...command)).rejects.toMatchObject(failed(5, '0002-drop-express would drop column'));
+  await expect(rig.cli(...command)).rejects.toMatchObject(failed(5, '0003-drop-express would drop column'));
   expect(await migrations()).toEqual(['0001', '0002']);
 });
 

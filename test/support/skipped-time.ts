@@ -116,9 +116,9 @@ export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> 
   return {
     env,
     async start(type, input, overrides = {}, { forgetful } = { forgetful: false }) {
-      number += 1;
+      const own = (number += 1);
       const simulator = createSimulator({ policy: async () => policyOf(), ...overrides });
-      const taskQueue = `test-${number}`;
+      const taskQueue = `test-${own}`;
       const worker = await Worker.create({
         connection: env.nativeConnection,
         taskQueue,
@@ -133,7 +133,7 @@ export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> 
         await running;
       });
       const handle = await env.client.workflow.start(type, {
-        workflowId: `${type}-${number}`,
+        workflowId: `${type}-${own}`,
         taskQueue,
         args: [input],
       });
