@@ -222,9 +222,10 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
         }
         wait(reason, until);
         await meanwhile?.();
-        const soon = window.open || meanwhile !== undefined;
+        const again =
+          window.open || meanwhile !== undefined ? Math.min(ASK_AGAIN_MS, 1000 * 2 ** busy) : LONGEST_WAIT_MS;
         const left = until === undefined ? LONGEST_WAIT_MS : Math.max(1000, Date.parse(until) - Date.parse(at));
-        await condition(() => board.ending !== undefined, Math.min(left, soon ? ASK_AGAIN_MS : LONGEST_WAIT_MS));
+        await condition(() => board.ending !== undefined, Math.min(left, again));
       }
     },
     checkpoint: () => checkpoint(board),

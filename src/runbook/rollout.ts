@@ -13,6 +13,7 @@ import type { StepPlan } from './steps.ts';
 
 /** So few failed requests may be anything; three of the same few are the release. */
 const FAILED_ENOUGH = 3;
+const MOST_BAKES = 3;
 const change = proxyActivities<Deployments & Canary>(mitigation);
 const read = proxyLocalActivities<Metrics & CanaryMetrics>(diagnostic);
 
@@ -34,8 +35,9 @@ export const judgeCanary =
   ({ canary, running }: Comparison): Judgement => {
     const told = `canary ${percent(canary.errorRatio)} of ${canary.requests} failed, p95 ${Math.round(canary.p95Ms)} ms; running ${percent(running.errorRatio)} of ${running.requests}, p95 ${Math.round(running.p95Ms)} ms`;
     const failed = canary.errorRatio * canary.requests;
-    if (failed >= FAILED_ENOUGH && canary.errorRatio > running.errorRatio + allowed.moreErrors) return ['bad', told];
-    if (canary.requests < measure.minimumRequests) return ['unknown', `${told}: too few requests to say`];
+    const worse = canary.errorRatio > running.errorRatio + allowed.moreErrors;
+    if (worse && failed >= FAILED_ENOUGH) return ['bad', told];
+    if (worse || canary.requests < measure.minimumRequests) return ['unknown', `${told}: too few requests to say`];
     const slow = canary.p95Ms > objectives.p95Ms && canary.p95Ms > running.p95Ms * allowed.slower;
     return [slow ? 'bad' : 'ok', told];
   };
@@ -106,19 +108,20 @@ export async function rollOut(run: ProcedureRun, of: Rollout, asked: Change): Pr
   );
 }
 
-/** Look again and again for the bake time; what cannot be told at its end is asked about. @throws Unavailable */
+/** Look again and again for the bake time, and up to three times that while it cannot be told; then a person is asked. @throws Unavailable */
 async function bake(
   run: ProcedureRun,
   lasting: string,
   look: (now: number) => Promise<{ verdict: Verdict; summary: string }>,
 ): Promise<string> {
-  const until = Date.now() + msToNumber(lasting);
+  const begun = Date.now();
   for (;;) {
     await sleep(run.policy.measure.every);
     await run.checkpoint();
     const now = Date.now(); // before the reading: a replay sees another time after it
     const { verdict, summary } = await look(now);
-    if (now < until) continue;
+    const bakes = (now - begun) / msToNumber(lasting);
+    if (bakes < 1 || (verdict !== 'ok' && bakes < MOST_BAKES)) continue;
     if (verdict !== 'ok') throw failure('Unavailable', `whether it is as good as what runs is not known: ${summary}`);
     return summary;
   }
