@@ -195,6 +195,13 @@ export async function endStrays(stateDir: string, names: string[]): Promise<void
   }
 }
 
+/** Kill a process that was stopped (SIGSTOP): its number as text. Nothing happens to one that runs. Only on Linux. */
+export async function endStopped(pid: string): Promise<void> {
+  if (!/^[1-9]\d*$/.test(pid) || Number(pid) === process.pid) return;
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  if (/^\d+ \(.*\) T /s.test(stat)) kill(Number(pid), 'SIGKILL');
+}
+
 const signalGroup = (pid: number, signal: NodeJS.Signals): void => kill(-pid, signal);
 
 function kill(pid: number, signal: NodeJS.Signals): void {

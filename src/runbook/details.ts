@@ -4,6 +4,9 @@ import type { Status } from '../contracts/index.ts';
 export const plain = (text: string): string =>
   text.replaceAll(/[\s\p{Cc}]+/gu, ' ').replaceAll(/([\\`*_{}[\]()<>#!|~])/g, '\\$1');
 
+const stepLine = (state: string, name: string, more = ''): string =>
+  `- **${state}** ${plain(name)}${more === '' ? '' : `: ${plain(more)}`}`;
+
 /** What the Temporal UI shows a tired person: what is asked, why, the exact action, its undo, what to type. */
 export function details(status: Status): string {
   const { incident, proposal } = status;
@@ -16,6 +19,7 @@ export function details(status: Status): string {
     '',
   ];
   if (status.phase === 'waiting' && proposal !== undefined) {
+    const option = proposal.options === undefined ? '' : `,"option":"${proposal.options[0]}"`;
     lines.push(
       `## Asked of you: ${plain(proposal.summary)}`,
       '',
@@ -36,11 +40,19 @@ export function details(status: Status): string {
       '**To approve:** *Send a Signal*, name `approve` (or `reject`), and as input, with the code that was sent to you:',
       '',
       '```json',
-      `{"by":"${status.waitingFor[0] ?? 'your-name'}","code":"XXXX-XXXX"}`,
+      `{"by":"${status.waitingFor[0] ?? 'your-name'}","code":"XXXX-XXXX"${option}}`,
       '```',
       '',
+      ...(proposal.options === undefined ? [] : [`The options are ${proposal.options.join(', ')}.`, '']),
     );
   }
+  if (status.steps !== undefined)
+    lines.push(
+      '**Steps**',
+      '',
+      ...status.steps.map(({ name, state, detail, undo }) => stepLine(state, name, detail ?? undo)),
+      '',
+    );
   if (status.outcome !== undefined) lines.push(`**Outcome: ${status.outcome}.** ${plain(status.note ?? '')}`, '');
   if (status.findings.length > 0) {
     lines.push(

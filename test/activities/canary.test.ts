@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createActivities as createScrape } from '../../activities/scrape.ts';
 import type { Settings, TrafficOrder } from '../../src/contracts/index.ts';
 import { until } from '../embedded/scratch.ts';
-import { killedWhen } from './killed.ts';
+import { killedWhen, stoppedWhen } from './killed.ts';
 import { approval, createRig, on, order, type Rig } from './local-releases-rig.ts';
 
 let rig: Rig;
@@ -97,6 +97,35 @@ it('shifts the traffic once, though its worker is killed while the canary starts
   expect((await rig.instances()).filter((name) => name.includes('-v2-'))).toHaveLength(1);
 });
 
+describe('a worker that was stopped and goes on after a later change', () => {
+  const variables = () => ({ HOLDFAST_STATE_DIR: rig.stateDir, CADDY_ADMIN_URL: rig.adminUrl });
+  const request = (argument: TrafficOrder) => ({
+    provider: 'local-releases',
+    activity: 'shiftTraffic',
+    variables: variables(),
+    settings: rig.settings,
+    argument,
+  });
+
+  it('cannot act any more, when it was stopped in the middle of its change', async () => {
+    const stateFile = join(rig.stateDir, 'releases', on.service, on.environment, 'state.json');
+    const begun = async () => (await readFile(stateFile, 'utf8')).includes('"key": "stopped",');
+    const stopped = await stoppedWhen(rig.stateDir, request(traffic('v3', 25, 'stopped', 7)), begun);
+    await rig.run('release', order('v1', 'later', 8));
+    expect(await answers(40)).toEqual({ v1: 40 });
+    await stopped.goOn();
+    expect(await answers(40)).toEqual({ v1: 40 });
+    expect((await rig.instances()).filter((name) => name.includes('-v3-'))).toEqual([]);
+  }, 60_000);
+
+  it('cannot act any more, when it was stopped before it', async () => {
+    const stopped = await stoppedWhen(rig.stateDir, request(traffic('v3', 25, 'late', 8)), async () => true);
+    await rig.run('release', order('v2', 'later-yet', 9));
+    expect(await stopped.goOn()).toContain('a later change (9) has acted on tiny since 8');
+    expect(await answers(40)).toEqual({ v2: 40 });
+  }, 60_000);
+});
+
 it('counts what the canary answers apart from the rest', async () => {
   const settings: Settings = structuredClone(rig.settings);
   Object.assign(settings.services[0]?.environments[on.environment] ?? {}, {
@@ -110,7 +139,8 @@ it('counts what the canary answers apart from the rest', async () => {
   });
   const scrape = createScrape({ HOLDFAST_STATE_DIR: rig.stateDir }, settings);
   const window = { ...on, windowSeconds: 0.3 };
-  await answers(1); // series begin to count with their first request
+  await shifted('v3', 25, 'counted', 10);
+  await answers(4); // series begin to count with their first request
   await scrape.compareReleases(window);
   await answers(80);
   let compared = await scrape.compareReleases(window);

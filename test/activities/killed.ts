@@ -12,12 +12,8 @@ export interface ActivityRequest {
 }
 
 let number = 0;
-/** Run an activity in a process of its own, and kill it (SIGKILL) as soon as `when` holds. */
-export async function killedWhen(
-  stateDir: string,
-  request: ActivityRequest,
-  when: () => Promise<boolean>,
-): Promise<void> {
+/** Run an activity in a process of its own. */
+async function startActivity(stateDir: string, request: ActivityRequest) {
   number += 1;
   const name = `worker-${number}`;
   const file = join(stateDir, `${name}.json`);
@@ -28,10 +24,52 @@ export async function killedWhen(
     command: process.execPath,
     args: [join(__dirname, 'activity-process.ts'), file],
   });
-  while (!(await when())) {
-    if ((await findProcess(stateDir, name)) === undefined) throw new Error(await lastLines(logFile));
-    await sleep(2);
-  }
-  process.kill(pid, 'SIGKILL');
-  while ((await findProcess(stateDir, name)) !== undefined) await sleep(5);
+  const lives = async (): Promise<boolean> => (await findProcess(stateDir, name)) !== undefined;
+  return {
+    pid,
+    logFile,
+    async until(when: () => Promise<boolean>): Promise<void> {
+      while (!(await when())) {
+        if (!(await lives())) throw new Error(await lastLines(logFile));
+        await sleep(2);
+      }
+    },
+    async ended(): Promise<void> {
+      while (await lives()) await sleep(5);
+    },
+  };
+}
+
+/** Run an activity in a process of its own, and kill it (SIGKILL) as soon as `when` holds. */
+export async function killedWhen(
+  stateDir: string,
+  request: ActivityRequest,
+  when: () => Promise<boolean>,
+): Promise<void> {
+  const activity = await startActivity(stateDir, request);
+  await activity.until(when);
+  process.kill(activity.pid, 'SIGKILL');
+  await activity.ended();
+}
+
+/** The same, but stop it (SIGSTOP); `goOn` lets it go on, and returns the end of what it said when it has ended. */
+export async function stoppedWhen(
+  stateDir: string,
+  request: ActivityRequest,
+  when: () => Promise<boolean>,
+): Promise<{ goOn: () => Promise<string> }> {
+  const activity = await startActivity(stateDir, request);
+  await activity.until(when);
+  process.kill(activity.pid, 'SIGSTOP');
+  return {
+    async goOn() {
+      try {
+        process.kill(activity.pid, 'SIGCONT');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // it was killed meanwhile
+      }
+      await activity.ended();
+      return await lastLines(activity.logFile);
+    },
+  };
 }

@@ -23,11 +23,11 @@ function provider() {
   const world = { running: 'v0', previous: 'v-1', fence: 0 };
   const effects: { from: number; to: number; fence: number; running: string }[] = [];
   let last: Promise<unknown> = Promise.resolve();
-  const change = (fence: number, next: () => string) => {
+  const change = (fence: number, runs: () => string) => {
     const mine = last.then(async () => {
       if (fence < world.fence) throw failure('Fenced', `a later change (${world.fence}) has acted since ${fence}`);
       const from = performance.now();
-      const running = next();
+      const running = runs();
       await new Promise((resolve) => setImmediate(resolve));
       Object.assign(world, { fence, running, previous: world.running === running ? world.previous : world.running });
       effects.push({ from, to: performance.now(), fence, running });
