@@ -45,6 +45,7 @@ async function showHowToApprove({ config }: Context, status: Status, say: (line:
     (one) => one.digest === status.proposal?.digest && status.waitingFor.includes(one.person) && one.code !== null,
   );
   if (page === undefined) return false;
+  const options = status.proposal?.options;
   for (const line of [
     '',
     `It asks you: ${status.proposal?.summary}?`,
@@ -52,6 +53,9 @@ async function showHowToApprove({ config }: Context, status: Status, say: (line:
     '    More Actions, Send a Signal, name approve (or reject), and as input:',
     `    {"by":"${page.person}","code":"${page.code}"}`,
     `  Or in another terminal:  npm run -s holdfast -- approve ${status.workflowId} --as ${page.person} --proposal ${shortDigest(page.digest ?? '')}`,
+    ...(options === undefined
+      ? []
+      : [`  It offers: ${options.join(', ')} (--option); rejecting takes back what was done.`]),
     `  If nobody answers until ${status.waitingUntil}, the next level of the ladder is asked.`,
     '',
   ])
