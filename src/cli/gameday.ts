@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { msToNumber } from '@temporalio/common/lib/time.js';
+import type { Config } from '../config.ts';
 import type { Settings } from '../contracts/index.ts';
 import { endProcess, runCommand, startProcess, writeWhole } from '../processes.ts';
 import { incidentId } from '../runbook/index.ts';
@@ -59,7 +60,7 @@ export async function runGameDay(gameDay: GameDay, say: (line: string) => void):
   const traffic = `traffic-${process.pid}`;
   let heal = async (): Promise<void> => undefined;
   try {
-    await prepareShop(context);
+    await prepareShop(config);
     await endEarlier(context, incidentId(service, scenario), say);
     await deploy(context, { service, environment, ref: good, say });
     const url = settings.services.find(({ name }) => name === service)?.environments[environment]?.url ?? '';
@@ -85,7 +86,8 @@ export async function runGameDay(gameDay: GameDay, say: (line: string) => void):
   }
 }
 
-async function prepareShop({ config: { env, HOLDFAST_STATE_DIR: stateDir } }: Context): Promise<void> {
+/** The repository and the flags of the sample shop, where it has none yet. */
+export async function prepareShop({ env, HOLDFAST_STATE_DIR: stateDir }: Config): Promise<void> {
   const repository = env['SHOP_REPOSITORY'] ?? join(stateDir, 'shop', 'repository');
   await runCommand({ command: process.execPath, args: ['examples/shop/make-repository.ts', repository], cwd: ROOT });
   const flags = env['SHOP_FLAGS_FILE'] ?? join(stateDir, 'shop', 'flags.json');

@@ -8,7 +8,7 @@ import { assertPerson, assertService, statusOf, uiLink, usageError } from './con
 import { askControl } from './control.ts';
 import { decide, shortDigest } from './decide.ts';
 import { deploymentCommands } from './deployments.ts';
-import { checkGameDay, runGameDay } from './gameday.ts';
+import { checkGameDay, prepareShop, runGameDay } from './gameday.ts';
 import { ensurePlatform } from './platform.ts';
 import { start } from './start.ts';
 import type { KillSwitch } from '../../workflows/index.ts';
@@ -21,6 +21,7 @@ program
   .description('start the platform and keep it up until Ctrl-C')
   .action(async () => {
     const platform = await ensurePlatform(console.log);
+    await prepareShop(loadConfig());
     for (const [name, link] of Object.entries(platform.links)) console.log(`  ${name.padEnd(12)} ${link}`);
     process.on('SIGINT', () => void platform.end());
     process.on('SIGTERM', () => void platform.end());
