@@ -57,7 +57,8 @@ export function createActivities({ HOLDFAST_STATE_DIR: stateDir }: z.output<type
           version,
           commit,
           digest: `tree:${tree}`,
-          commits: commits.map(({ id, author, message }) => ({
+          commits: commits.map(({ id, author, at, message }) => ({
+            at,
             id,
             author: author.slice(0, 100),
             subject: (message.split('\n')[0] ?? '').slice(0, 200),

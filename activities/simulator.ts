@@ -160,7 +160,7 @@ export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
       version,
       commit: `commit-of-${ref}`,
       digest: `tree:${ref}`,
-      commits: [{ id: 'abc1234', author: 'Ada', subject: 'feat: sell more' }],
+      commits: [{ id: 'abc1234', author: 'Ada', subject: 'feat: sell more', at: deployedAt }],
       commitCount: 1,
     }),
     createReleaseBranch: async ({ version }) => ({ changed: true, summary: `release/${version} made` }),

@@ -23,6 +23,8 @@ export interface Mirror {
 export interface Commit {
   id: string;
   author: string;
+  /** When it was committed; ISO 8601, UTC. */
+  at: string;
   /** Subject and body. */
   message: string;
 }
@@ -132,13 +134,22 @@ const rangeOf = (to: string, after?: string): string[] => [to, ...(after === und
 export async function commitsOf(mirror: Mirror, of: { to: string; after?: string; most?: number }): Promise<Commit[]> {
   const most = of.most === undefined ? [] : [`--max-count=${of.most}`];
   const range = rangeOf(of.to, of.after);
-  const log = await inMirror(mirror, 'log', '--date-order', '-z', '--format=%H%x1f%an%x1f%B', ...most, ...range, '--');
+  const log = await inMirror(
+    mirror,
+    'log',
+    '--date-order',
+    '-z',
+    '--format=%H%x1f%an%x1f%cI%x1f%B',
+    ...most,
+    ...range,
+    '--',
+  );
   return log
     .split('\0')
     .filter((entry) => entry !== '')
     .map((entry) => {
-      const [id = '', author = '', message = ''] = entry.split('\x1f');
-      return { id, author, message };
+      const [id = '', author = '', at = '', message = ''] = entry.split('\x1f');
+      return { id, author, at: new Date(at).toISOString(), message };
     });
 }
 

@@ -97,6 +97,7 @@ export const productionDeployment = kit.defineProcedure(
     await run.step(METRICS, () => kit.staysHealthy(run, version), { tell: (told) => told });
     const schema = plan?.pending.at(-1)?.name ?? plan?.schema;
     await run.verified({ version, commit, digest, ...(schema !== undefined && { schema }) });
-    return { outcome: 'released', note: `${version} runs in ${environment} and is verified good` };
+    const commitAt = candidate.commits.map(({ at }) => at);
+    return { outcome: 'released', note: `${version} runs in ${environment} and is verified good`, commitAt };
   },
 );

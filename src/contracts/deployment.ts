@@ -30,7 +30,9 @@ export const Candidate = z.object({
   commit: z.string(),
   /** Names the content: equal content has an equal digest, whatever its commit is. `tree:<git tree id>`. */
   digest: z.string(),
-  commits: z.array(z.object({ id: z.string(), author: z.string().max(100), subject: z.string().max(200) })).max(50),
+  commits: z
+    .array(z.object({ id: z.string(), author: z.string().max(100), subject: z.string().max(200), at: Instant }))
+    .max(50),
   /** Of all, where more than fifty came. */
   commitCount: z.number().int(),
 });

@@ -50,5 +50,10 @@ export const Outcome = z.enum([
 ]);
 export type Outcome = z.output<typeof Outcome>;
 
-export const Result = z.object({ outcome: Outcome, note: z.string() });
+export const Result = z.object({
+  outcome: Outcome,
+  note: z.string(),
+  /** Of a deployment: when each of its commits was made, at most fifty. */
+  commitAt: z.array(Instant).max(50).optional(),
+});
 export type Result = z.output<typeof Result>;

@@ -29,8 +29,8 @@ describe('a candidate', () => {
       commit: second,
       digest: `tree:${await repository.git('rev-parse', 'HEAD^{tree}')}`,
       commits: [
-        { id: second, author: 'Ada', subject: 'docs: say how' },
-        { id: first, author: 'Ada', subject: 'fix: mend the basket' },
+        { id: second, author: 'Ada', subject: 'docs: say how', at: expect.stringMatching(/Z$/) },
+        { id: first, author: 'Ada', subject: 'fix: mend the basket', at: expect.stringMatching(/Z$/) },
       ],
       commitCount: 2,
     });

@@ -197,7 +197,9 @@ it('rolls back to the last verified good version within seconds, and tells the f
   expect(await served()).toBe('1.0.0');
   expect(at('Revert the deployment:') - at('Begun: Roll')).toBeLessThan(30_000);
   const stats = JSON.parse((await rig.cli('stats', 'shop', '--json')).stdout) as object[];
-  expect(stats).toMatchObject([{ environment: 'production', deployments: 3, changeFailureRate: 1 / 3 }]);
+  expect(stats).toMatchObject([
+    { environment: 'production', deployments: 3, changeFailureRate: 1 / 3, leadTimeMs: expect.any(Number) },
+  ]);
   expect((await rig.cli('deployments', 'shop')).stdout).toContain(
     'shop production: runs 1.0.0; verified good: 1.0.0, 3.0.0',
   );

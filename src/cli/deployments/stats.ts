@@ -1,4 +1,4 @@
-import { Result, type Outcome } from '../../contracts/index.ts';
+import { Result } from '../../contracts/index.ts';
 import { doraOf, type Deployed, type Dora, type Restoration } from '../../dora.ts';
 import { assertService, type Context } from '../context.ts';
 import { runsOf } from './listing.ts';
@@ -24,10 +24,10 @@ export async function statsOf(
     ({ workflowId, endedAt }) => workflowId.startsWith('deployment.') && endedAt !== undefined,
   );
   const ended = await Promise.all(
-    runs.map(async (one) => ({
-      ...one,
-      outcome: OUTCOMES[(await outcomeOf(context, one)) ?? ''] ?? ('refused' as const),
-    })),
+    runs.map(async (one) => {
+      const { outcome = 'failed', commitAt = [] } = (await resultOf(context, one)) ?? {};
+      return { ...one, outcome: OUTCOMES[outcome] ?? ('refused' as const), commitAt };
+    }),
   );
   const restorations = await restorationsOf(context, since);
   return names.flatMap((service) =>
@@ -35,12 +35,13 @@ export async function statsOf(
       .filter(([, { deployment }]) => deployment.procedure === 'production')
       .map(([environment]) => {
         const own = ended.filter((one) => one.service === service && one.environment === environment);
-        const deployments = own.map(({ startedAt, endedAt = startedAt, outcome }) => ({
+        const deployments = own.map(({ startedAt, endedAt = startedAt, outcome, commitAt }) => ({
           environment,
           version: '',
           startedAt,
           endedAt,
           outcome,
+          commitAt,
         }));
         const mine = restorations.filter((one) => one.service === service);
         const window = { from: since.toISOString(), until: new Date().toISOString() };
@@ -50,12 +51,12 @@ export async function statsOf(
 }
 
 /** How a run ended; undefined where it was terminated or its history is gone. */
-async function outcomeOf({ client }: Context, of: { workflowId: string; runId: string }): Promise<Outcome | undefined> {
+async function resultOf({ client }: Context, of: { workflowId: string; runId: string }): Promise<Result | undefined> {
   const result: unknown = await client.workflow
     .getHandle(of.workflowId, of.runId)
     .result()
     .catch(() => undefined);
-  return Result.safeParse(result).data?.outcome;
+  return Result.safeParse(result).data;
 }
 
 /** Incidents that Holdfast has ended well. */
@@ -63,7 +64,7 @@ async function restorationsOf(context: Context, since: Date): Promise<(Restorati
   const found: (Restoration & { service: string })[] = [];
   const query = `WorkflowId STARTS_WITH 'incident.' AND ExecutionStatus = 'Completed' AND StartTime > '${since.toISOString()}'`;
   for await (const { workflowId, runId, startTime, closeTime } of context.client.workflow.list({ query })) {
-    const outcome = await outcomeOf(context, { workflowId, runId });
+    const outcome = (await resultOf(context, { workflowId, runId }))?.outcome;
     const span = { startedAt: startTime.toISOString(), endedAt: (closeTime ?? startTime).toISOString() };
     if (outcome === 'mitigated') found.push({ service: workflowId.split('.')[1] ?? '', ...span });
     if (found.length >= COUNTED) break;
