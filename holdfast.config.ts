@@ -52,6 +52,9 @@ export default defineConfig((env) => {
               procedure: 'staging',
               pipeline: { commands: [releases.install, ['node', '--test']], timeout: '5 minutes' },
               canary: { weights: [] }, // nobody is there to notice
+              ...(env['CHROMIUM_PATH'] !== undefined && {
+                verify: { command: ['node', 'verify.ts'], timeout: '2 minutes' },
+              }),
               smoke,
             },
           },

@@ -26,6 +26,7 @@ const FILES = [
   'page.ts',
   'store.ts',
   'supabase',
+  'verify.ts',
 ];
 const AUTHOR = { name: 'Ada Marsh', email: 'ada@shop.example', date: '2026-01-12T09:30:00Z' };
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { startAppPostgres } from './app-database.ts';
@@ -30,6 +31,11 @@ export const Ports = z.object({
   HOLDFAST_GATEWAY_PORT: port.default(4100),
 });
 export type Ports = z.output<typeof Ports>;
+
+/** With it a deployment of the shop is verified as its customers see it; without one it is not. */
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
+  existsSync(path),
+);
 
 export const PARTS = [
   'temporal',
@@ -122,6 +128,7 @@ export async function startPlatform(of: {
     ...(bugsink && { BUGSINK_URL: bugsink.url, BUGSINK_TOKEN: bugsink.token, SHOP_SENTRY_DSN: bugsink.dsn }),
     ...(bugsink && { SENTRY_AUTH_TOKEN: '' }), // of the two error trackers, this one
     ...(caddy && { CADDY_ADMIN_URL: caddy.adminUrl }),
+    ...(CHROMIUM !== undefined && { CHROMIUM_PATH: CHROMIUM }),
   };
   await writeEnvironment(stateDir, env);
 

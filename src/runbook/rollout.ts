@@ -151,5 +151,6 @@ export function assertPassed(run: ProcedureRun, report: SmokeReport): string {
         .join('; ')
         .slice(0, 1000),
     );
-  return `${report.tests.length} passed`;
+  const seen = report.tests.map(({ name, detail }) => `${name}: ${detail}`).join('; ');
+  return report.tests.length === 0 ? 'nothing is configured for this' : `${report.tests.length} passed: ${seen}`;
 }
