@@ -33,7 +33,7 @@ export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typ
       if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
       const { objectives, alertAt, measure, coolDown } = of;
       const { people, ladder, approval } = settings;
-      const { after, canary, backup, migrations } = of.deployment;
+      const { procedure, after, canary, backup, migrations } = of.deployment;
       const { longSeconds, maxEnded, restartBy, project } = of.database;
       return {
         mode: known === undefined ? 'observe' : of.mode,
@@ -45,6 +45,7 @@ export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typ
         measure,
         coolDown,
         deployment: {
+          procedure,
           ...(after !== undefined && { after }),
           canary,
           backup: backup !== undefined,

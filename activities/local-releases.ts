@@ -16,7 +16,7 @@ import type {
 } from '../src/contracts/index.ts';
 import type { Canary, Deployments } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
-import { commitOf, mirrorOf } from '../src/git.ts';
+import { commitOf, knownCommit, mirrorOf } from '../src/git.ts';
 import { findProcess } from '../src/processes.ts';
 import { createChange, type Place, type Target } from './local-releases/change.ts';
 import { createFrontDoor, type Front } from './local-releases/caddy.ts';
@@ -49,8 +49,11 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
     return { version, commit, deployedAt: deployedAt(state, front), weight, instances };
   };
 
-  const commitIn = (place: Place, ref: string): Promise<string> =>
-    commitOf(mirrorOf(stateDir, place, place.releases.repository, cancellationSignal()), ref);
+  const mirrorIn = (place: Place) => mirrorOf(stateDir, place, place.releases.repository, cancellationSignal());
+  const commitIn = (place: Place, ref: string): Promise<string> => commitOf(mirrorIn(place), ref);
+  /** The commit that was approved needs no repository that answers; a ref does. */
+  const pinnedIn = (place: Place, { ref, commit }: { ref: string; commit?: string | undefined }): Promise<string> =>
+    commit === undefined ? commitIn(place, ref) : knownCommit(mirrorIn(place), commit);
 
   const rollBackTo = async (place: Place, state: State, version: string): Promise<string> =>
     state.history.find((entry) => entry.version === version)?.commit ?? (await commitIn(place, version));
@@ -85,7 +88,7 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
     async release(order: ReleaseOrder): Promise<Effect> {
       return await change(placeOf(order), order, async (place, _, running) => ({
         version: order.ref,
-        commit: await commitIn(place, order.commit ?? order.ref),
+        commit: await pinnedIn(place, order),
         count: capacity(place, running),
         summary: `${order.service} runs ${order.ref} in ${order.environment}`,
       }));
@@ -95,14 +98,14 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
      * second. @throws ReleaseFailed (permanent) when it is not healthy: it took no traffic; Refused where nothing else runs; Fenced.
      */
     async shiftTraffic(order: TrafficOrder): Promise<Effect> {
-      const { service, ref, weight, commit: pinned = ref } = order;
+      const { service, ref, weight } = order;
       return await change(placeOf(order), order, async (place, { running }) => {
         if (running === undefined) throw failure('Refused', `${service} runs nothing yet that ${ref} could be beside`);
         const { version, commit, instances } = running;
         const stays = { version, commit, count: instances.length };
         if (weight === 0) return { ...stays, summary: `${version} of ${service} has all of the traffic again` };
         if (ref === version) throw failure('Refused', `${ref} of ${service} runs already`);
-        const beside = await commitIn(place, pinned);
+        const beside = await pinnedIn(place, order);
         const count = Math.max(1, Math.ceil((instances.length * weight) / 100));
         const summary = `${ref} of ${service} has ${weight} % of the traffic`;
         return { ...stays, summary, canary: { version: ref, commit: beside, count, weight } };

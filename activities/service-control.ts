@@ -7,6 +7,8 @@ import type { ChangeControl } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 
 const ACT_MS = 30 * 60 * 1000;
+/** A deployment has steps that take hours, such as a backup and its proof, between two askings. */
+const DEPLOY_MS = 5 * 60 * 60 * 1000;
 
 export const env = z.object({
   TEMPORAL_ADDRESS: z.string(),
@@ -46,11 +48,12 @@ export function createActivities(
     });
   };
   /** A lease covers the act with its retries and the longest verification; see `holds`. */
-  const termsOf = ({ service, environment }: Scope): { coolDownMs: number; leaseMs: number } => {
+  const termsOf = ({ service, environment, kind }: ChangeRequest): { coolDownMs: number; leaseMs: number } => {
     const of = settings.services.find(({ name }) => name === service)?.environments[environment];
     if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
     const verifyMs = of.measure.windowSeconds * 1000 + 3 * msToNumber(of.measure.lasting);
-    return { coolDownMs: msToNumber(of.coolDown), leaseMs: ACT_MS + verifyMs };
+    const actMs = kind === 'deploy' ? DEPLOY_MS : ACT_MS;
+    return { coolDownMs: msToNumber(of.coolDown), leaseMs: actMs + verifyMs };
   };
   return {
     /** Idempotent on `request.key`: `serviceControl` keeps the grant of a key. A refusal is asked anew. */

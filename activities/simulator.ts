@@ -39,6 +39,7 @@ export const simulatedPolicy: Policy = {
   measure: { windowSeconds: 300, lasting: '10 minutes', every: '1 minute', minimumRequests: 20 },
   coolDown: '10 minutes',
   deployment: {
+    procedure: 'production',
     canary: { weights: [5, 25], bake: '10 minutes', moreErrors: 0.01, slower: 1.5 },
     backup: true,
     migrations: true,

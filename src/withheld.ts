@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 
 /** Variables of the control plane that a service's own programs must not see. */
 const WITHHELD =
-  /^(HOLDFAST|TEMPORAL|SUPABASE|RECORD|BUGSINK|SENTRY|SHOP|CADDY|BACKUP|MIGRATIONS)_|SECRET|TOKEN|PASSWORD|PRIVATE|DSN|_KEY$|DATABASE_URL/;
+  /^(HOLDFAST|TEMPORAL|SUPABASE|RECORD|BUGSINK|SENTRY|SHOP|CADDY|BACKUP|MIGRATIONS|PGBOUNCER|GITHUB)_|SECRET|TOKEN|PASSWORD|PRIVATE|DSN|_KEY$|DATABASE_URL/;
 
 /**
  * The environment laid over the worker's for a program of a service: the pinned Node first in `PATH`, nothing of the control

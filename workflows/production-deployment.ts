@@ -26,20 +26,23 @@ export const productionDeployment = kit.defineProcedure(
     const { order, policy } = run;
     const { service, environment } = order;
     const scope = { service, environment };
+    if (policy.deployment.procedure !== 'production')
+      return run.refuse(`${environment} is deployed to by the procedure ${policy.deployment.procedure}`);
     const { after, backup, migrations } = policy.deployment;
     const here = await ledger(scope);
     const before = after === undefined ? undefined : await ledger({ service, environment: after });
     const { running } = await recentReleases(scope);
 
-    const ref = order.ref ?? before?.verified?.[0]?.commit;
+    const ref = order.ref ?? kit.goodOf(before)[0]?.commit;
     if (ref === undefined)
       return run.refuse(`nothing is verified in ${after ?? 'an environment before'}: name a --ref`);
     const candidate = await git.candidate({ ...scope, ref, since: running?.commit });
     const { commit, digest } = candidate;
     const plan = migrations ? await git.migrationPlan({ ...scope, commit }) : undefined;
     const verified = kit.verifiedThere(before, candidate);
-    const version = order.version ?? verified?.version ?? order.ref ?? candidate.version;
+    const version = order.version ?? verified?.version ?? candidate.version;
     const evidence = { order, policy, candidate, version, verified, ledger: here, migrations: plan };
+    if (commit === running?.commit) return run.refuse(`${running.version} is this commit, and runs already`);
     if (kit.unmarked(plan).length > 0)
       return run.refuse(`${kit.unmarked(plan).join('; ')}: expand first, or mark it "-- holdfast: contract"`);
     if (kit.brokenRules(evidence).length > 0 && order.override === undefined)
@@ -74,7 +77,7 @@ export const productionDeployment = kit.defineProcedure(
       notBy: kit.notBy(evidence),
     });
 
-    const asked = { kind: 'deploy', version, running: running?.version, summary: `deploy ${version}` } as const;
+    const asked = { kind: 'deploy', version, digest, running: running?.version, summary: `deploy ${version}` } as const;
     const fence = await run.step(WINDOW, () => run.mayAct(asked), { tell: () => 'open, and granted', required: true });
     if (backup)
       await run.step(
@@ -87,17 +90,18 @@ export const productionDeployment = kit.defineProcedure(
         { tell: (told) => told, required: true },
       );
     if (migrations)
-      await run.step(MIGRATE, () => work.migrate({ ...scope, commit, key: `${run.key}:migrate`, fence: fence ?? 0 }), {
-        tell: ({ summary }) => summary,
-        required: true,
-      });
-    await kit.rollOut(run, rollout, asked);
+      await run.step(
+        MIGRATE,
+        async () => work.migrate({ ...scope, commit, key: `${run.key}:migrate`, fence: await run.mayAct(asked) }),
+        { tell: ({ summary }) => summary, required: true },
+      );
+    await kit.rollOut(run, rollout, asked, fence);
     await run.step(MONITOR, () => kit.staysHealthy(run, version), { tell: (told) => told });
     await run.step(SMOKE, async () => kit.assertPassed(run, await work.smokeTests(scope)), { tell: (told) => told });
     await run.step(METRICS, () => kit.staysHealthy(run, version), { tell: (told) => told });
     const schema = plan?.pending.at(-1)?.name ?? plan?.schema;
-    await run.verified({ version, commit, digest, ...(schema !== undefined && { schema }) });
+    const good = await run.verified({ version, commit, digest, ...(schema !== undefined && { schema }) });
     const commitAt = candidate.commits.map(({ at }) => at);
-    return { outcome: 'released', note: `${version} runs in ${environment} and is verified good`, commitAt };
+    return { outcome: 'released', note: `${version} runs in ${environment} and is ${good}`, commitAt };
   },
 );

@@ -4,7 +4,7 @@
  * Undo      none: what it leaves is what was good before. No approval: a person asked for it by name.
  * Source    The user's operational runbook, "Rollback Procedure".
  */
-import { getExternalWorkflowHandle, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import { proxyActivities } from '@temporalio/workflow';
 import type * as ports from '../src/contracts/ports.ts';
 import * as kit from '../src/runbook/index.ts';
 
@@ -24,60 +24,63 @@ export const rollback = kit.defineProcedure(
     const scope = { service, environment };
     run.plan([{ name: IDENTIFY }, { name: REVERT }, { name: HEALTH }, { name: NOTIFY }]);
 
-    const target = await run.step(
-      IDENTIFY,
-      async () => {
-        const { verified = [], running, held = [] } = await ledger(scope);
-        const named = ref ?? wanted;
-        const good = verified.filter(
-          (one) => one.version !== running && !held.some((bad) => bad.version === one.version),
-        );
-        const choice = named === undefined ? good : verified.filter((one) => one.version === named);
-        const served = run.policy.deployment.migrations
-          ? await look.servable({ ...scope, commits: choice.map(({ commit }) => commit) })
-          : choice.map(({ commit }) => ({ commit, servable: true, reason: '' }));
-        const found = choice.find(({ commit }) => served.some((one) => one.commit === commit && one.servable));
-        if (found !== undefined) return { ...found, running };
-        const reasons = choice.map(
-          ({ version, commit }) => `${version}: ${served.find((one) => one.commit === commit)?.reason}`,
-        );
-        return run.refuse(
-          choice.length === 0
-            ? `no verified good version ${named ?? 'other than the running one'} is known`
-            : reasons.join('; '),
-        );
-      },
-      { tell: ({ version, at }) => `${version}, verified good at ${at}`, required: true },
-    );
-    if (target === undefined) return run.refuse('no version to return to');
-    const { version, commit, running } = target;
+    const found = await run.step(IDENTIFY, () => identify(run, ref ?? wanted), {
+      tell: ({ target: { version, at }, unchecked }) => `${version}, verified good at ${at}${unchecked}`,
+      required: true,
+    });
+    if (found === undefined) return run.refuse('no version to return to');
+    const { bad, target } = found;
+    const { version, commit, digest, schema } = target;
 
     await run.step(
       REVERT,
       async () => {
-        const fence = await run.mayAct({ kind: 'roll-back', version, running, summary: `roll back to ${version}` });
-        await getExternalWorkflowHandle(`deployment.${service}.${environment}`)
-          .signal(kit.supersede, { by: workflowInfo().workflowId })
-          .catch(() => undefined); // none runs
-        return await look.release({ ...scope, ref: version, commit, key: `${run.key}:release`, fence });
+        const fence = await run.mayAct({
+          kind: 'roll-back',
+          version,
+          running: bad,
+          summary: `roll back to ${version}`,
+        });
+        const done = await look.release({ ...scope, ref: version, commit, key: `${run.key}:release`, fence });
+        run.serves(version);
+        return done;
       },
       { tell: ({ summary }) => summary, required: true },
     );
     await run.step(HEALTH, () => kit.staysHealthy(run, version), { tell: (told) => told });
-    await run.verified(
-      { version, commit, digest: target.digest, ...(target.schema !== undefined && { schema: target.schema }) },
-      running,
-    );
-    await run.step(
-      NOTIFY,
-      () => run.notify(`${service} is back on ${version} in ${environment}; ${running ?? 'what ran'} is held`),
-      {
-        tell: (told) => told,
-      },
-    );
-    return {
-      outcome: 'released',
-      note: `${version} runs in ${environment} again${running === undefined ? '' : ` instead of ${running}`}`,
-    };
+    await run.verified({ version, commit, digest, ...(schema !== undefined && { schema }) }, bad);
+    const told = `${service} is back on ${version} in ${environment}; ${bad ?? 'what ran'} is held`;
+    await run.step(NOTIFY, () => run.notify(told), { tell: (who) => who });
+    const instead = bad === undefined ? '' : ` instead of ${bad}`;
+    return { outcome: 'released', note: `${version} runs in ${environment} again${instead}` };
   },
 );
+
+/**
+ * What has or gets the traffic now is the bad one: a canary, where there is one, else what runs. The target is the version that was
+ * asked for, or the newest that is good; of those, the first that the schema can serve. A database that cannot be asked does not
+ * hold a rollback: it is said.
+ */
+async function identify(run: kit.ProcedureRun, named: string | undefined) {
+  const { service, environment } = run.order;
+  const scope = { service, environment };
+  const [known, { running, canary }] = await Promise.all([ledger(scope), look.recentReleases(scope)]);
+  const bad = canary?.version ?? running?.version;
+  const choice =
+    named === undefined
+      ? kit.goodOf(known).filter(({ version }) => version !== bad)
+      : (known.verified ?? []).filter(({ version }) => version === named);
+  if (choice.length === 0)
+    return run.refuse(`no verified good version ${named ?? 'other than the running one'} is known`);
+  const commits = choice.map(({ commit }) => commit);
+  const served = run.policy.deployment.migrations ? await asked(() => look.servable({ ...scope, commits })) : [];
+  const unserved = (commit: string) =>
+    typeof served === 'string' ? undefined : served.find((one) => one.commit === commit && !one.servable);
+  const target = choice.find(({ commit }) => unserved(commit) === undefined);
+  if (target === undefined)
+    return run.refuse(choice.map(({ version, commit }) => `${version}: ${unserved(commit)?.reason}`).join('; '));
+  return { bad, target, unchecked: typeof served === 'string' ? `; not checked against the schema: ${served}` : '' };
+}
+
+/** The answer, or why there is none. */
+const asked = <T>(ask: () => Promise<T>): Promise<T | string> => ask().catch((error: unknown) => kit.say(error));

@@ -10,9 +10,11 @@ import {
   continueAsNew,
   defineQuery,
   defineUpdate,
+  getExternalWorkflowHandle,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import { supersede } from '../src/runbook/index.ts';
 import type { ChangeReport, ChangeRequest, Freeze, Grant, Ledger } from '../src/contracts/index.ts';
 
 const HANDLED_PER_RUN = 500;
@@ -127,6 +129,13 @@ export async function serviceControl(control: Control): Promise<void> {
   await continueAsNew<typeof serviceControl>(control);
 }
 
+/** A deployment whose grant is gone must not go on as if it had the traffic. */
+function tellSuperseded(holder: string, by: string): void {
+  const at = holder.lastIndexOf('/');
+  const deployment = getExternalWorkflowHandle(holder.slice(0, at), holder.slice(at + 1));
+  void deployment.signal(supersede, { by }).catch(() => undefined); // it has ended
+}
+
 function refuse(
   { killSwitch }: Control,
   ledger: Ledger,
@@ -157,6 +166,7 @@ function refuse(
     if (until <= now || (change.kind === 'deploy' && request.kind === 'roll-back')) {
       change.result = 'expired';
       change.endedAt = new Date(now).toISOString();
+      if (change.kind === 'deploy') tellSuperseded(change.holder, request.holder);
     } else
       return {
         granted: false,
@@ -165,7 +175,7 @@ function refuse(
         until: new Date(until).toISOString(),
       };
   }
-  if (request.kind === 'deploy') return undefined;
+  if (request.kind === 'deploy' || request.override === true) return undefined;
   for (const change of ledger.changes) {
     if (
       change.kind === 'deploy' ||

@@ -22,8 +22,11 @@ const [WINDOW, SMOKE, VERIFY] = ['Wait for its turn', 'Run smoke tests', 'Verify
 export const stagingDeployment = kit.defineProcedure(
   { title: 'Staging deployment', summary: ({ ref = 'main', environment }) => `Deploy ${ref} to ${environment}` },
   async function stagingDeployment(run) {
-    const { service, environment, ref = 'main', version: wanted } = run.order;
+    const { service, environment, ref = 'main', version: wanted, override } = run.order;
     const scope = { service, environment };
+    if (run.policy.deployment.procedure !== 'staging')
+      return run.refuse(`${environment} is deployed to by the procedure ${run.policy.deployment.procedure}`);
+    if (override !== undefined) return run.refuse('nobody is asked here who could agree to an override');
     const { running } = await recentReleases(scope);
     const { migrations } = run.policy.deployment;
     run.plan([
@@ -58,20 +61,22 @@ export const stagingDeployment = kit.defineProcedure(
       { tell: (told) => told },
     );
 
-    const asked = { kind: 'deploy', version, running: running?.version, summary: `deploy ${version}` } as const;
+    const asked = { kind: 'deploy', version, digest, running: running?.version, summary: `deploy ${version}` } as const;
     const fence = await run.step(WINDOW, () => run.mayAct(asked), { tell: () => 'granted', required: true });
     if (migrations)
-      await run.step(MIGRATE, () => work.migrate({ ...scope, commit, key: `${run.key}:migrate`, fence: fence ?? 0 }), {
-        tell: ({ summary }) => summary,
-      });
-    await kit.rollOut(run, { ...scope, version, commit, running }, asked);
+      await run.step(
+        MIGRATE,
+        async () => work.migrate({ ...scope, commit, key: `${run.key}:migrate`, fence: await run.mayAct(asked) }),
+        { tell: ({ summary }) => summary, required: true },
+      );
+    await kit.rollOut(run, { ...scope, version, commit, running }, asked, fence);
     await run.step(SMOKE, async () => kit.assertPassed(run, await work.smokeTests(scope)), { tell: (told) => told });
     await run.step(
       VERIFY,
       async () => kit.assertPassed(run, await work.verifyFunctionality({ ...scope, commit, key: `${run.key}:verify` })),
       { tell: (told) => told },
     );
-    await run.verified({ version, commit, digest });
-    return { outcome: 'released', note: `${version} runs in ${environment} and is verified` };
+    const verified = await run.verified({ version, commit, digest });
+    return { outcome: 'released', note: `${version} runs in ${environment} and is ${verified}` };
   },
 );

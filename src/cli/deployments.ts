@@ -137,6 +137,12 @@ export function deploymentCommands(program: Command): void {
     );
 }
 
+/** Whether two orders want the same, whoever wants it. */
+const isSame = (one: unknown, { ref, version, override }: DeploymentOrder): boolean => {
+  const running = DeploymentOrder.safeParse(one).data;
+  return running?.ref === ref && running?.version === version && running?.override === override;
+};
+
 interface FreezeOptions {
   as: string;
   reason?: string;
@@ -168,9 +174,16 @@ async function run(
     .describe()
     .catch(() => undefined);
   const joins = before?.status.name === 'RUNNING';
+  if (joins && !isSame(before.memo?.['order'], order.data))
+    throw usageError(`another ${type} of ${workflowId} runs: wait for it, or stop it`, NOT_ALLOWED);
   const handle = joins
     ? client.workflow.getHandle(workflowId, before.runId)
-    : await client.workflow.start(type, { workflowId, taskQueue: config.HOLDFAST_TASK_QUEUE, args: [order.data] });
+    : await client.workflow.start(type, {
+        workflowId,
+        taskQueue: config.HOLDFAST_TASK_QUEUE,
+        args: [order.data],
+        memo: { order: order.data },
+      });
   const runId = joins ? before.runId : (await handle.describe()).runId;
   const say = json === true ? (line: string) => console.error(line) : (line: string) => console.log(line);
   say(`${joins ? 'One runs already; watching it' : 'Started'}: ${uiLink(config, { workflowId, runId })}`);

@@ -51,7 +51,7 @@ export const ChangeReport = z.object({
   /** What was verified, in full, where a deployment tells. */
   release: LedgerRelease.optional(),
   /** A version that is not to be deployed again without an override, and why. */
-  held: z.object({ version: z.string(), reason: z.string().max(300) }).optional(),
+  held: z.object({ version: z.string(), digest: z.string().optional(), reason: z.string().max(300) }).optional(),
 });
 export type ChangeReport = z.output<typeof ChangeReport>;
 
@@ -62,7 +62,9 @@ export const Ledger = z.object({
   lastVerifiedGood: z.string().optional(),
   /** Newest first, at most 20. */
   verified: z.array(LedgerRelease.extend({ at: Instant })).optional(),
-  held: z.array(z.object({ version: z.string(), reason: z.string(), at: Instant })).optional(),
+  held: z
+    .array(z.object({ version: z.string(), digest: z.string().optional(), reason: z.string(), at: Instant }))
+    .optional(),
   freeze: Freeze.optional(),
   /** Newest first, at most 20. */
   changes: z.array(

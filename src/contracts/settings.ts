@@ -152,7 +152,7 @@ export const Policy = z.object({
     restartBy: z.enum(['reconnect', 'pause']),
     hosted: z.boolean(),
   }),
-  deployment: DeploymentSettings.pick({ after: true, canary: true }).extend({
+  deployment: DeploymentSettings.pick({ procedure: true, after: true, canary: true }).extend({
     backup: z.boolean(),
     migrations: z.boolean(),
   }),

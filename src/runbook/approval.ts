@@ -97,12 +97,12 @@ export function createApprovals(of: {
     const refuse = (why: string): void =>
       story.tell('refused', `A request to ${verdict === 'approved' ? 'approve' : 'reject'} changed nothing: ${why}`);
     if (!parsed.success) return refuse('the input must be {"by":"<name>","code":"XXXX-XXXX"}');
-    const { by, code, option } = parsed.data;
+    const { by, code } = parsed.data;
     const now = Date.now();
     const policy = of.policy();
     if (ballot === undefined || policy === undefined || !isOpen(ballot))
       return refuse(`no proposal is open (said to be ${by})`);
-    const why = whyNot(by, ballot.proposal, policy) ?? whichNot(option, ballot.proposal);
+    const why = whyNot(by, ballot.proposal, policy) ?? whichNot(parsed.data, ballot.proposal);
     if (why !== undefined) return refuse(why);
     if ((ballot.wrongTries.get(by) ?? 0) >= WRONG_TRIES)
       return refuse(`${by} is locked for this proposal after ${WRONG_TRIES} wrong codes`);
@@ -203,7 +203,7 @@ export function createApprovals(of: {
       };
       story.set({ phase: 'proposing', proposal });
       story.tell('proposed', `Proposed: ${draft.summary}`);
-      if (policy.approval[draft.risk].byPolicy) {
+      if (policy.approval[draft.risk].byPolicy && draft.action.kind !== 'go-on') {
         story.tell(
           'approved',
           `Approved by policy: ${draft.risk} risk needs no person here`,

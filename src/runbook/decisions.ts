@@ -39,9 +39,14 @@ export function whyNot(person: string, proposal: Proposal, policy: Policy): stri
 }
 
 /** Why this way of approving cannot be chosen, else undefined. */
-export const whichNot = (option: string | undefined, { options }: Proposal): string | undefined =>
+export const whichNot = (
+  { option, reason }: { option?: string | undefined; reason?: string | undefined },
+  { options }: Proposal,
+): string | undefined =>
   option === undefined || options?.includes(option) === true
-    ? undefined
+    ? option === 'skip' && !reason?.trim()
+      ? 'to leave a step out needs a reason'
+      : undefined
     : `there is no option "${option}"${options === undefined ? '' : `; there are: ${options.join(', ')}`}`;
 
 /**
@@ -64,7 +69,7 @@ export function assertMayDecide(
   const key = policy.decisionKeys[decision.keyId];
   if (key === undefined) return refuse(`no key "${decision.keyId}" is known here`);
   if (!isSigned(decision, key)) refuse('the signature is wrong');
-  const why = whyNot(decision.person, open.proposal, policy) ?? whichNot(decision.option, open.proposal);
+  const why = whyNot(decision.person, open.proposal, policy) ?? whichNot(decision, open.proposal);
   if (why !== undefined) refuse(why);
 }
 

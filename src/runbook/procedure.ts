@@ -25,10 +25,14 @@ import { checkpoint, interruptionOf } from './interruption.ts';
 import { supersede } from './messages.ts';
 import { say, typeOf } from './mitigate.ts';
 import type { Judgement } from './run.ts';
+import { askerOf } from './release-evidence.ts';
 import { createSteps, type StepPlan } from './steps.ts';
 
 const BUSY_TRIES = 40;
 const ASK_AGAIN_MS = 15_000;
+/** A closed window or a freeze is asked about this often: each asking is ten events of a history that holds 51,200. */
+const LOOK_AGAIN_MS = 60_000;
+const MOST_ASKED = 3000;
 const LONGEST_WAIT_MS = 60 * 60 * 1000;
 const ENDED = Symbol('ended');
 const { requestChange, reportChange, page } = proxyActivities<ChangeControl & Notifier>(delivery);
@@ -38,6 +42,7 @@ const { deploymentWindow } = proxyLocalActivities<DeploymentWindows>(diagnostic)
 export interface Change {
   kind: 'deploy' | 'roll-back';
   version: string;
+  digest?: string | undefined;
   running?: string | undefined;
   summary: string;
 }
@@ -68,8 +73,13 @@ export interface ProcedureRun {
   holds<T>(read: () => Promise<T>, judge: (value: T) => Judgement): Promise<Verdict>;
   /** Waits while paused. @throws when a person has stopped it */
   checkpoint(): Promise<void>;
-  /** The release is verified good; the ledger keeps it, and holds the version that proved bad. */
-  verified(release: LedgerRelease, bad?: string): Promise<void>;
+  /** This version has all of the traffic now. */
+  serves(version: string): void;
+  /**
+   * The release is verified good; the ledger keeps it, and holds the version that proved bad. Not where a step was left out.
+   * Says which of the two.
+   */
+  verified(release: LedgerRelease, bad?: string): Promise<string>;
   /** Tell the first level of the ladder; says who was told. */
   notify(text: string): Promise<string>;
   /** End: a rule forbids it, nothing was done. */
@@ -130,7 +140,9 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
   const holder = `${workflowId}/${runId}`;
   const of = { service, environment, key: `${holder}:change` };
   const list = createSteps(story);
+  const asker = askerOf(order);
   let granted: Change | undefined;
+  let serving: string | undefined;
   let told = '';
   setHandler(
     supersede,
@@ -153,6 +165,7 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
       risk: 'medium',
       action: { kind: 'go-on', service, environment, step, failed: failed.slice(0, 500) },
       options: required ? ['retry'] : ['retry', 'skip'],
+      ...(asker !== undefined && policy.approval.medium.fourEyes && { notBy: [asker] }),
     });
     return decided.verdict === 'approved' ? (decided.option ?? 'retry') : 'roll-back';
   };
@@ -199,7 +212,8 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
     },
     async mayAct(change, meanwhile) {
       const override = order.override !== undefined;
-      for (let busy = 0; ;) {
+      let busy = 0;
+      for (let asked = 1; ; asked += 1) {
         await checkpoint(board);
         const at = new Date().toISOString();
         const window =
@@ -209,29 +223,42 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
         let { reason, until } = window;
         if (window.open) {
           const { kind, summary } = change;
-          const grant = await requestChange({ ...of, holder, kind, summary, override });
+          const grant = await requestChange({
+            ...of,
+            holder,
+            kind,
+            summary,
+            override: override || kind === 'roll-back',
+          });
           if (grant.granted) {
             granted = change;
             told = '';
             return grant.fence;
           }
           if (grant.because === 'superseded') return ended({ outcome: 'superseded', note: grant.reason });
-          if (grant.because === 'kill-switch' || (grant.because === 'busy' && (busy += 1) > BUSY_TRIES))
+          if (grant.because === 'busy') busy += 1;
+          if (grant.because === 'kill-switch' || busy > BUSY_TRIES || asked > MOST_ASKED)
             return ended({ outcome: granted === undefined ? 'refused' : 'rolled-back', note: grant.reason });
           ({ reason, until } = { until: undefined, ...grant });
         }
         wait(reason, until);
         await meanwhile?.();
-        const again =
-          window.open || meanwhile !== undefined ? Math.min(ASK_AGAIN_MS, 1000 * 2 ** busy) : LONGEST_WAIT_MS;
+        const longest =
+          meanwhile !== undefined || (window.open && until === undefined) ? LOOK_AGAIN_MS : LONGEST_WAIT_MS;
+        const again = busy > 0 ? Math.min(ASK_AGAIN_MS, 1000 * 2 ** busy) : longest;
         const left = until === undefined ? LONGEST_WAIT_MS : Math.max(1000, Date.parse(until) - Date.parse(at));
         await condition(() => board.ending !== undefined, Math.min(left, again));
       }
     },
     checkpoint: () => checkpoint(board),
+    serves: (version) => void (serving = version),
     async verified(release, bad) {
       const held = bad === undefined ? {} : { held: { version: bad, reason: `rolled back by ${workflowId}` } };
-      await report('verified', { running: release.version, release, ...held });
+      const leftOut = list.leftOut();
+      const result = leftOut.length === 0 ? 'verified' : 'unverified';
+      await report(result, { running: release.version, ...(leftOut.length === 0 && { release }), ...held });
+      await checkpoint(board); // a change that has taken over is told of by now
+      return leftOut.length === 0 ? 'verified good' : `not verified, for what was left out: ${leftOut.join(', ')}`;
     },
     async notify(text) {
       const { level = 'none', people = [] } = policy.ladder[0] ?? {};
@@ -248,21 +275,25 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
           note: isCancellation(error) ? 'the workflow was cancelled in Temporal' : say(error),
         };
       if (end.outcome === 'superseded' || end.outcome === 'taken-over') {
-        await CancellationScope.nonCancellable(() => report('unverified'));
+        await CancellationScope.nonCancellable(() =>
+          report('unverified', serving === undefined ? {} : { running: serving }),
+        );
         return end;
       }
       return await CancellationScope.nonCancellable(async () => {
-        const { running, version } = granted ?? {};
+        const { running, version, digest } = granted ?? {};
         const { undone, failed } = await list.undoAll();
         const blamed = end.outcome === 'rolled-back' || end.outcome === 'failed';
         const held =
-          blamed && undone > 0 && version !== undefined ? { held: { version, reason: end.note.slice(0, 300) } } : {};
-        await report(undone > 0 ? 'undone' : 'failed', { ...(running !== undefined && { running }), ...held });
+          blamed && undone > 0 && version !== undefined
+            ? { held: { version, reason: end.note.slice(0, 300), ...(digest !== undefined && { digest }) } }
+            : {};
+        const serves = undone > 0 ? running : (serving ?? running);
+        await report(undone > 0 ? 'undone' : 'failed', { ...(serves !== undefined && { running: serves }), ...held });
         if (failed !== undefined) return { outcome: 'handed-over', note: `${end.note}; ${failed}` };
         if (undone > 0) return { ...end, note: `${end.note}; what was done was taken back` };
-        return end.outcome === 'rolled-back'
-          ? { outcome: 'failed', note: `${end.note}; the traffic was not touched` }
-          : end;
+        const traffic = serving === undefined ? 'the traffic was not touched' : `${serving} has the traffic`;
+        return end.outcome === 'rolled-back' ? { outcome: 'failed', note: `${end.note}; ${traffic}` } : end;
       });
     },
   };

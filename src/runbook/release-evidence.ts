@@ -16,15 +16,23 @@ export interface Evidence {
 
 /** The same content, as the environment before this one has verified it. */
 export const verifiedThere = (before: Ledger | undefined, { digest }: Candidate): Verified | undefined =>
-  before?.verified?.find((one) => one.digest === digest);
+  goodOf(before).find((one) => one.digest === digest);
+
+/** What was verified good and is not held, newest first. */
+export const goodOf = (ledger: Ledger | undefined): Verified[] =>
+  (ledger?.verified ?? []).filter((one) => heldOf(ledger, one) === undefined);
+
+/** Why this is not to be deployed again: the version, or the same content under another name. */
+const heldOf = (ledger: Ledger | undefined, { version, digest }: { version: string; digest: string }) =>
+  ledger?.held?.find((one) => one.version === version || (one.digest !== undefined && one.digest === digest));
 
 /** Rules that this deployment breaks. Only an override, to which a second person agrees, lets it. */
-export const brokenRules = ({ policy, version, verified, ledger }: Evidence): string[] => {
+export const brokenRules = ({ policy, version, candidate, verified, ledger }: Evidence): string[] => {
   const { after } = policy.deployment;
-  const held = ledger.held?.find((one) => one.version === version);
+  const held = heldOf(ledger, { version, digest: candidate.digest });
   return [
     ...(after !== undefined && verified === undefined ? [`this content was never verified in ${after}`] : []),
-    ...(held === undefined ? [] : [`${version} is held: ${held.reason}`]),
+    ...(held === undefined ? [] : [`${held.version} is held: ${held.reason}`]),
   ];
 };
 
@@ -56,7 +64,8 @@ export function reasons(evidence: Evidence, steps: { name: string }[]): string[]
 }
 
 /** Who ordered it, where that is a person: `cli:responder` is `responder`. */
-const askerOf = ({ orderedBy }: DeploymentOrder): string | undefined => /^cli:([a-z0-9-]{1,40})$/.exec(orderedBy)?.[1];
+export const askerOf = ({ orderedBy }: DeploymentOrder): string | undefined =>
+  /^cli:([a-z0-9-]{1,40})$/.exec(orderedBy)?.[1];
 
 /** Who may not approve it: whoever asked, where the policy wants four eyes or a rule is broken. */
 export function notBy({ order, policy }: Evidence): string[] {

@@ -57,15 +57,15 @@ export const rolloutSteps = (running: Running | undefined, { deployment }: Polic
  * Give a release its traffic: percent by percent beside the running one, each step watched for its bake time, then all of it.
  * Before each step the window must be open and nothing frozen; while it waits for that, the canary is watched on.
  */
-export async function rollOut(run: ProcedureRun, of: Rollout, asked: Change): Promise<Effect | undefined> {
+export async function rollOut(run: ProcedureRun, of: Rollout, asked: Change, granted = 0): Promise<Effect | undefined> {
   const { version, commit, running, ...scope } = of;
   const { canary } = run.policy.deployment;
-  let fence = 0;
+  let fence = granted;
   let since: number | undefined;
   const shift = (weight: number, key: string): Promise<Effect> =>
     change.shiftTraffic({ ...scope, ref: version, commit, weight, key: `${run.key}:${key}`, fence });
   const compare = async (now: number): Promise<{ verdict: Verdict; summary: string }> => {
-    const windowSeconds = Math.max(run.policy.measure.windowSeconds, Math.round((now - (since ?? now)) / 1000));
+    const windowSeconds = Math.max(1, Math.round((now - (since ?? now)) / 1000)); // none of a canary before this one
     const found = await judged(() => read.compareReleases({ ...scope, windowSeconds }), judgeCanary(run.policy));
     return found.verdict === 'bad'
       ? run.rollBack(`${version} is worse than ${running?.version}: ${found.summary}`)
@@ -89,7 +89,9 @@ export async function rollOut(run: ProcedureRun, of: Rollout, asked: Change): Pr
     ALL_TRAFFIC,
     async () => {
       fence = await run.mayAct(asked, watched());
-      return await change.release({ ...scope, ref: version, commit, key: `${run.key}:release`, fence });
+      const done = await change.release({ ...scope, ref: version, commit, key: `${run.key}:release`, fence });
+      run.serves(version);
+      return done;
     },
     {
       tell: ({ summary }) => summary,

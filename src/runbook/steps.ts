@@ -1,5 +1,5 @@
 import type { Effect, Step } from '../contracts/index.ts';
-import { say } from './mitigate.ts';
+import { say, typeOf } from './mitigate.ts';
 import type { Story } from './story.ts';
 
 export interface StepPlan {
@@ -10,6 +10,7 @@ export interface StepPlan {
 
 /** The steps of one procedure, as people see them, and how each is taken back. */
 export function createSteps(story: Story) {
+  const leftOut: string[] = [];
   const undos: { name: string; undo: () => Promise<Effect> }[] = [];
   const show = (name: string, change: Partial<Step>): void => {
     const steps = story.status.steps ?? [];
@@ -38,9 +39,12 @@ export function createSteps(story: Story) {
       story.tell('step-failed', `${name} has failed: ${why}`);
     },
     skipped(name: string): void {
+      leftOut.push(name);
       show(name, { state: 'skipped', endedAt: now() });
       story.tell('step-skipped', `Left out: ${name}`);
     },
+    /** Steps that a person had left out. */
+    leftOut: (): string[] => leftOut,
     /** What would be taken back now, newest first. */
     undoing: (): string =>
       undos
@@ -51,19 +55,25 @@ export function createSteps(story: Story) {
     /** Take back in reverse order. What cannot be taken back does not keep the rest from it. */
     async undoAll(): Promise<{ undone: number; failed: string | undefined }> {
       const failed: string[] = [];
+      let undone = 0;
       for (const { name, undo } of undos.toReversed()) {
         story.set({ phase: 'undoing', doing: `Taking back: ${name}.`, next: 'Close.' });
         try {
-          const { summary } = await undo();
-          show(name, { state: 'undone', detail: summary.slice(0, 500) });
-          story.tell('undone', `Taken back: ${name}: ${summary}`);
+          const { changed, summary } = await undo();
+          if (changed) undone += 1;
+          if (changed) show(name, { state: 'undone', detail: summary.slice(0, 500) });
+          story.tell('undone', `${changed ? 'Taken back' : 'Nothing to take back'}: ${name}: ${summary}`);
         } catch (error) {
+          if (typeOf(error) === 'Fenced') {
+            story.tell('superseded', `Left to the later change: ${name}: ${say(error)}`);
+            continue;
+          }
           show(name, { state: 'not-undone', detail: say(error).slice(0, 500) });
           story.tell('undo-failed', `Not taken back: ${name}: ${say(error)}`);
           failed.push(`taking back "${name}" failed, look at once: ${say(error)}`);
         }
       }
-      return { undone: undos.length, failed: failed.length === 0 ? undefined : failed.join('; ') };
+      return { undone, failed: failed.length === 0 ? undefined : failed.join('; ') };
     },
   };
 }

@@ -39,7 +39,11 @@ export function signedDecision(
   status: Status,
   person: string,
   verdict: Answer,
-  { key = ownKey(), option }: { key?: KeyObject; option?: string | undefined } = {},
+  {
+    key = ownKey(),
+    option,
+    reason,
+  }: { key?: KeyObject; option?: string | undefined; reason?: string | undefined } = {},
 ): SignedDecision {
   const decision = {
     workflowId: status.workflowId,
@@ -51,6 +55,7 @@ export function signedDecision(
     expiresAt: new Date(Date.parse(status.proposal?.expiresAt ?? '2100-01-01T00:00:00Z')).toISOString(),
     keyId: 'test',
     ...(option !== undefined && { option }),
+    ...(reason !== undefined && { reason }),
   };
   return { ...decision, signature: sign(null, signedBytes(decision), key).toString('hex') };
 }
@@ -60,7 +65,7 @@ export interface SkippedRun extends Simulator {
   status(): Promise<Status>;
   /** Wait (in test time) until the run is in this state. */
   until(condition: (status: Status) => boolean): Promise<Status>;
-  decide(verdict: Answer, person: string, option?: string): Promise<unknown>;
+  decide(verdict: Answer, person: string, option?: string, reason?: string): Promise<unknown>;
   result(): Promise<Result>;
 }
 
@@ -150,9 +155,11 @@ export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> 
         handle,
         status,
         until,
-        async decide(verdict, person, option) {
+        async decide(verdict, person, option, reason) {
           const waiting = await until(({ phase }) => phase === 'waiting');
-          return await handle.executeUpdate('decide', { args: [signedDecision(waiting, person, verdict, { option })] });
+          return await handle.executeUpdate('decide', {
+            args: [signedDecision(waiting, person, verdict, { option, reason })],
+          });
         },
         result: async () => {
           const result = (await handle.result()) as Result;

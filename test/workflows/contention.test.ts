@@ -57,7 +57,7 @@ it('never interleaves them: each ends as done, superseded, refused or handed ove
       policyOf({
         measure: { windowSeconds: 0.5, lasting: '500 ms', every: '250 ms', minimumRequests: 20 },
         approval: { ...policyOf().approval, medium },
-        deployment: { ...policyOf().deployment, canary, migrations: false },
+        deployment: { ...policyOf().deployment, procedure: 'staging', canary, migrations: false },
       }),
     requestChange: (request) =>
       control.executeUpdate<Grant, [ChangeRequest & { coolDownMs: number; leaseMs: number }]>('requestChange', {

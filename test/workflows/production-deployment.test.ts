@@ -110,7 +110,11 @@ it('asks when a canary had too few requests, and goes on where a person says so'
     options: ['retry', 'skip'],
     why: [expect.stringContaining('too few requests')],
   });
-  await run.decide('approved', 'responder', 'skip');
+  await expect(run.decide('approved', 'responder', 'skip', 'enough')).rejects.toThrow();
+  await expect(run.decide('approved', 'lead', 'skip')).rejects.toMatchObject({
+    cause: { message: expect.stringContaining('needs a reason') },
+  });
+  await run.decide('approved', 'lead', 'skip', 'a quiet night');
   await run.until(({ proposal }) => JSON.stringify(proposal?.action).includes('25 %'));
   await run.decide('declined', 'lead');
   expect(await run.result()).toMatchObject({ outcome: 'rolled-back' });
@@ -125,7 +129,7 @@ it('stops at a backup that cannot be proved, before anything has changed', async
   });
   await approved(run);
   await run.until(({ phase, proposal }) => phase === 'waiting' && proposal?.action.kind === 'go-on');
-  await expect(run.decide('approved', 'lead', 'skip')).rejects.toMatchObject({
+  await expect(run.decide('approved', 'lead', 'skip', 'why not')).rejects.toMatchObject({
     cause: { message: expect.stringContaining('there is no option "skip"') },
   });
   await run.decide('declined', 'lead');
@@ -239,7 +243,7 @@ it('may not widen while a freeze lasts that began in its bake, watches on, and g
   let looked = 0;
   const requestChange = async (): Promise<Grant> => {
     asked += 1;
-    return asked > 2 && asked < 9
+    return asked > 3 && asked < 10
       ? { granted: false, because: 'frozen', reason: 'production is frozen by cto: audit' }
       : { granted: true, fence: asked };
   };

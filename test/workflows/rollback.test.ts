@@ -1,5 +1,6 @@
 import type { DeploymentOrder, Ledger } from '../../src/contracts/index.ts';
 import type { Ports } from '../../src/contracts/ports.ts';
+import { failure } from '../../src/errors.ts';
 import { skippedTime, type SkippedTime } from '../support/skipped-time.ts';
 
 let time: SkippedTime;
@@ -17,6 +18,13 @@ const ledger = (change: Partial<Ledger> = {}): Ledger => ({
   changes: [],
   ...change,
 });
+const release = (version: string) => ({
+  version,
+  commit: `commit-of-${version}`,
+  deployedAt: at,
+  weight: 1,
+  instances: 2,
+});
 async function start(overrides: Partial<Ports> = {}, of: Partial<DeploymentOrder> = {}) {
   const traffic: string[] = [];
   const asked: object[] = [];
@@ -24,6 +32,7 @@ async function start(overrides: Partial<Ports> = {}, of: Partial<DeploymentOrder
   const order = { service: 'shop', environment: 'production', orderedBy: 'cli:responder', ...of };
   const run = await time.start('rollback', order, {
     ledger: async () => ledger(),
+    recentReleases: async () => ({ running: release('1.4.0'), recent: [], maxInstances: 4 }),
     errorRatio: async () => ({ ratio: 0, requests: 1000, windowSeconds: 300 }),
     release: async ({ ref, commit }) => {
       traffic.push(`${ref} at ${commit}`);
@@ -80,18 +89,38 @@ it('refuses what was never verified good', async () => {
   expect(await run.result()).toEqual({ outcome: 'refused', note: 'no verified good version 0.9.0 is known' });
 });
 
-it('tells a deployment of the environment that it has taken over', async () => {
-  const run = await start();
-  await run.result();
-  const { events } = await run.handle.fetchHistory();
-  const told = (events ?? []).flatMap(({ signalExternalWorkflowExecutionInitiatedEventAttributes: sent }) =>
-    sent ? [`${sent.signalName} to ${sent.workflowExecution?.workflowId}`] : [],
-  );
-  expect(told).toEqual(['supersede to deployment.shop.production']);
-});
-
 it('pages a person when the version it returned to is not healthy either', async () => {
   const run = await start({ errorRatio: async () => ({ ratio: 0.4, requests: 1000, windowSeconds: 300 }) });
   expect(await run.result()).toMatchObject({ note: expect.stringContaining('beyond their objectives') });
   expect(run.pages.filter(({ asks }) => !asks)).toHaveLength(1);
+});
+
+it('takes a canary away, and holds it, where a deployment is under way: what runs was good', async () => {
+  const run = await start({
+    recentReleases: async () => ({
+      running: release('1.4.0'),
+      canary: { version: '1.5.0', weight: 0.05 },
+      recent: [],
+      maxInstances: 4,
+    }),
+  });
+  expect(await run.result()).toMatchObject({ note: '1.4.0 runs in production again instead of 1.5.0' });
+  expect(run.traffic).toEqual(['1.4.0 at commit-of-1.4.0']);
+  expect(run.reports).toMatchObject([{ running: '1.4.0', held: { version: '1.5.0' } }]);
+});
+
+it('is not held by a database that cannot be asked about its schema, and says so', async () => {
+  const run = await start({
+    servable: async () => {
+      throw failure('NotAllowed', 'database: password authentication failed');
+    },
+  });
+  expect(await run.result()).toMatchObject({ outcome: 'released' });
+  expect(JSON.stringify((await run.status()).steps)).toContain('not checked against the schema: database: password');
+});
+
+it('tells the ledger what really has the traffic, when the version it returned to is not healthy either', async () => {
+  const run = await start({ errorRatio: async () => ({ ratio: 0.4, requests: 1000, windowSeconds: 300 }) });
+  expect((await run.result()).note).toContain('1.3.0 has the traffic');
+  expect(run.reports).toMatchObject([{ result: 'failed', running: '1.3.0' }]);
 });

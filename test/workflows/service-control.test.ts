@@ -51,6 +51,12 @@ async function startControl() {
       control.executeUpdate<void, [{ environment: string; freeze?: Freeze }]>('setFreeze', {
         args: [{ environment: 'production', ...(freeze && { freeze }) }],
       }),
+    signalled: async (): Promise<string[]> => {
+      const { events } = await handle.fetchHistory();
+      return (events ?? []).flatMap(({ signalExternalWorkflowExecutionInitiatedEventAttributes: sent }) =>
+        sent ? [`${sent.signalName} to ${sent.workflowExecution?.workflowId}/${sent.workflowExecution?.runId}`] : [],
+      );
+    },
     report: (report: Omit<ChangeReport, 'service' | 'environment'>): Promise<void> =>
       control.executeUpdate<void, [ChangeReport]>('reportChange', { args: [{ ...scope, ...report }] }),
     ledger: async (environment = 'production') => (await control.query<Control>('control')).ledgers[environment],
@@ -203,11 +209,12 @@ it('holds the next step of a deployment that is under way when a freeze begins, 
   expect(await ask('d', { kind: 'deploy' })).toMatchObject({ granted: true, fence: 1 });
 });
 
-it('tells a deployment that a rollback has taken over from it', async () => {
-  const { ask } = await startControl();
-  await ask('d', { kind: 'deploy' });
+it('tells a deployment that a rollback has taken over from it, and signals it', async () => {
+  const { ask, signalled } = await startControl();
+  await ask('d', { kind: 'deploy', holder: 'deployment.shop.production/run-1' });
   expect(await ask('r')).toMatchObject({ granted: true, fence: 2 });
   expect(await ask('d', { kind: 'deploy' })).toMatchObject({ granted: false, because: 'superseded' });
+  expect(await signalled()).toEqual(['supersede to deployment.shop.production/run-1']);
 });
 
 it('keeps what was verified good, newest first, and what is held until it is verified', async () => {
@@ -234,4 +241,12 @@ it('keeps what was verified good, newest first, and what is held until it is ver
   await ask('again', { kind: 'deploy' });
   await report({ key: 'again', result: 'verified', running: '2', release: release('2') });
   expect((await ledger())?.held).toEqual([]);
+});
+
+it('does not hold a rollback that a person asked for by a cool-down', async () => {
+  const { ask, tell } = await startControl();
+  await ask('a');
+  await tell('a', 'verified', 'v1');
+  expect(await ask('b')).toMatchObject({ granted: false, because: 'cool-down' });
+  expect(await ask('c', { override: true })).toMatchObject({ granted: true });
 });
