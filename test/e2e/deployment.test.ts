@@ -171,7 +171,7 @@ it('gives no traffic to a release that ends at once, and returns to what ran whe
   const asked = await during(command, rig.statusOnce(id, isWaiting, before));
   expect(asked.proposal?.why.join()).toContain('PAYMENTS_URL is not set');
   await rig.cli('reject', id, '--as', 'lead', '--proposal', asked.proposal?.digest ?? '');
-  expect(await command).toMatchObject(failed(1, 'rolled-back'));
+  expect(await command).toMatchObject(failed(1, 'the traffic was not touched'));
   const health = await fetch(`http://127.0.0.1:${rig.env['SHOP_STAGING_PORT']}/healthz`);
   expect(await health.json()).toMatchObject({ version: '2.0.0' });
 }, 120_000);
