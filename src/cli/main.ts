@@ -142,7 +142,7 @@ for (const [command, signal, description] of [
   ['note', 'note', 'add to the timeline'],
   ['pause', 'pause', 'begin nothing new until resumed'],
   ['resume', 'resume', 'go on after a pause'],
-  ['stop', 'stop', 'end the automation; nothing is undone'],
+  ['stop', 'stop', 'end the automation: an incident leaves what is, a deployment takes back what it did'],
   ['take-over', 'takeOver', 'a person goes on by hand'],
 ] as const)
   program

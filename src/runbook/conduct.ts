@@ -126,7 +126,8 @@ function answerMessages(story: Story, board: Switchboard): void {
     { description: 'Go on after a pause: {"by":"your-name"}' },
   );
   setHandler(messages.stop, (input) => end('stopped', said(input).by, said(input).text), {
-    description: 'End the automation; what runs is finished, nothing is undone: {"by":"your-name"}',
+    description:
+      'End the automation: an incident leaves what is, a deployment takes back what it did: {"by":"your-name"}',
   });
   setHandler(messages.takeOver, (input) => end('taken-over', said(input).by, said(input).text), {
     description: 'A person goes on by hand, the automation ends: {"by":"your-name"}',

@@ -11,7 +11,7 @@ export const note = defineSignal<[Partial<Said>]>('note');
 export const pause = defineSignal<[Partial<Said>]>('pause');
 export const resume = defineSignal<[Partial<Said>]>('resume');
 export const stop = defineSignal<[Partial<Said>]>('stop');
-/** From a rollback: it has taken the environment over. */
+/** From the safety authority: another change has taken the environment over. */
 export const supersede = defineSignal<[{ by: string }]>('supersede');
 export const takeOver = defineSignal<[Partial<Said>]>('takeOver');
 /** From CLI, console, Slack: a signed decision, answered at once. */

@@ -149,7 +149,7 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
     ({ by }) => {
       board.ending ??= { outcome: 'superseded', note: `${by} has taken over` };
     },
-    { description: 'From a rollback: it has taken this environment over' },
+    { description: 'From the safety authority: another change has taken this environment over' },
   );
 
   const wait = (reason: string, until?: string): void => {
