@@ -79,6 +79,11 @@ export const productionDeployment = kit.defineProcedure(
 
     const asked = { kind: 'deploy', version, digest, running: running?.version, summary: `deploy ${version}` } as const;
     const fence = await run.step(WINDOW, () => run.mayAct(asked), { tell: () => 'open, and granted', required: true });
+    const now = (await recentReleases(scope)).running?.version; // under the grant it stays so
+    if (now !== running?.version)
+      return run.refuse(
+        `${now ?? 'nothing'} runs by now, not ${running?.version ?? 'nothing'} as when it was approved: deploy again`,
+      );
     if (backup)
       await run.step(
         BACKUP,

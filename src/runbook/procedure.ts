@@ -288,7 +288,7 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
           blamed && undone > 0 && version !== undefined
             ? { held: { version, reason: end.note.slice(0, 300), ...(digest !== undefined && { digest }) } }
             : {};
-        const serves = undone > 0 ? running : (serving ?? running);
+        const serves = undone > 0 ? running : serving;
         await report(undone > 0 ? 'undone' : 'failed', { ...(serves !== undefined && { running: serves }), ...held });
         if (failed !== undefined) return { outcome: 'handed-over', note: `${end.note}; ${failed}` };
         if (undone > 0) return { ...end, note: `${end.note}; what was done was taken back` };

@@ -222,6 +222,22 @@ describe('is refused, with the reason,', () => {
   });
 });
 
+it('is refused when something else runs by the time it may act, for its undo would return to the wrong release', async () => {
+  let version = '1.3.0';
+  const run = await start({
+    recentReleases: async () => ({ running: release(version), recent: [], maxInstances: 4 }),
+  });
+  await run.until(({ phase }) => phase === 'waiting');
+  version = '1.2.0';
+  await approved(run);
+  expect(await run.result()).toEqual({
+    outcome: 'refused',
+    note: '1.2.0 runs by now, not 1.3.0 as when it was approved: deploy again',
+  });
+  expect(run.traffic).toEqual([]);
+  expect(run.reports).toEqual([expect.not.objectContaining({ running: expect.anything() })]);
+});
+
 it('waits outside of its window, says until when, and goes on when it opens', async () => {
   let opens: number | undefined;
   const run = await start({
