@@ -48,6 +48,7 @@ jest('Tests', ...args, '--testPathIgnorePatterns=/node_modules/', '--testPathIgn
 jest(
   'End to end',
   '--runInBand',
+  '--forceExit', // a test that failed may wait for ever for what does not come
   ...args,
   '--testPathIgnorePatterns=/node_modules/',
   '--testPathIgnorePatterns=/test/(?!e2e/)',
