@@ -1,10 +1,10 @@
-import { allHandlersFinished, condition, continueAsNew, isCancellation } from '@temporalio/workflow';
+import { allHandlersFinished, condition, continueAsNew } from '@temporalio/workflow';
 import { Incident, type Result } from '../contracts/index.ts';
 import { conduct, type Kit } from './conduct.ts';
 import { holds } from './holds.ts';
 import { mitigate } from './mitigate.ts';
 import type { RunbookMeta, Runbook } from './catalogue.ts';
-import type { Checked, Judgement, Run } from './run.ts';
+import { judged, type Run } from './run.ts';
 
 /**
  * Make a runbook of its steps. The result is the workflow function, of the same name. It parses the input, answers every
@@ -25,19 +25,6 @@ export function defineRunbook(meta: RunbookMeta, steps: (run: Run) => Promise<Re
   Object.defineProperty(workflow, 'name', { value: name });
   return Object.assign(workflow, { meta });
 }
-
-/** Read one thing and judge it; what cannot be read is `unknown`. */
-export const judged = async <T>(doRead: () => Promise<T>, judge: (value: T) => Judgement): Promise<Checked<T>> => {
-  try {
-    const value = await doRead();
-    const [verdict, summary] = judge(value);
-    return { verdict, summary, value };
-  } catch (error) {
-    if (isCancellation(error)) throw error;
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    return { verdict: 'unknown', summary: `could not be read: ${cause.replace(/^ApplicationFailure: /, '')}` };
-  }
-};
 
 function createRun(kit: Kit): Run {
   const { story, policy } = kit;

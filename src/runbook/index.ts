@@ -4,7 +4,7 @@ export { defineProcedure, type Procedure, type ProcedureRun } from './procedure.
 export { assertPassed, backTo, rollOut, rolloutSteps, staysHealthy } from './rollout.ts';
 export { brokenRules, goodOf, notBy, reasons, unmarked, verifiedThere } from './release-evidence.ts';
 export { supersede } from './messages.ts';
-export { say } from './mitigate.ts';
+export { say } from './failures.ts';
 export { rollBackTo } from './remedies.ts';
 export { delivery, diagnostic, longWork, mitigation, projection } from './activity-options.ts';
 export * from './judgements.ts';

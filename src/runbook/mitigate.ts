@@ -1,9 +1,10 @@
-import { ActivityFailure, ApplicationFailure, CancellationScope, proxyActivities, sleep } from '@temporalio/workflow';
+import { CancellationScope, proxyActivities, sleep } from '@temporalio/workflow';
 import type { Approval, ChangeReport, Policy, Result, Verdict } from '../contracts/index.ts';
 import type { ChangeControl } from '../contracts/ports.ts';
 import { delivery } from './activity-options.ts';
 import type { Approvals } from './approval.ts';
 import { canonical } from './decisions.ts';
+import { say, typeOf } from './failures.ts';
 import { checkpoint, type Switchboard } from './interruption.ts';
 import type { AnyRemedy } from './run.ts';
 import type { Story } from './story.ts';
@@ -19,17 +20,6 @@ export interface Steps<E> {
 }
 type Kit = { story: Story; board: Switchboard; policy: Policy; approvals: Approvals };
 type Tried = { result: Result } | { next: 'try-another' | 'ask-again' };
-
-/** What a failure says, in one line. */
-export const say = (error: unknown): string => {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  return cause instanceof Error ? cause.message : String(cause);
-};
-/** The type of a failure of the closed list. */
-export const typeOf = (error: unknown): string | undefined =>
-  error instanceof ActivityFailure && error.cause instanceof ApplicationFailure
-    ? (error.cause.type ?? undefined)
-    : undefined;
 
 /** The loop that every runbook shares; see `Run.mitigate`. */
 export async function mitigate<E>(kit: Kit, steps: Steps<E>): Promise<Result> {

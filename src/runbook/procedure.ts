@@ -19,12 +19,11 @@ import type { ChangeControl, DeploymentWindows, Notifier } from '../contracts/po
 import { delivery, diagnostic } from './activity-options.ts';
 import type { Draft } from './approval.ts';
 import { conduct, type Kit } from './conduct.ts';
-import { judged } from './define.ts';
 import { holds } from './holds.ts';
 import { checkpoint, interruptionOf } from './interruption.ts';
 import { supersede } from './messages.ts';
-import { say, typeOf } from './mitigate.ts';
-import type { Judgement } from './run.ts';
+import { say, typeOf } from './failures.ts';
+import { judged, type Judgement } from './run.ts';
 import { askerOf } from './release-evidence.ts';
 import { createSteps, type StepPlan } from './steps.ts';
 

@@ -5,10 +5,9 @@ import type { Comparison, Effect, Policy, Release, Scope, SmokeReport, Verdict }
 import type { Canary, CanaryMetrics, Deployments, Metrics } from '../contracts/ports.ts';
 import { failure } from '../errors.ts';
 import { diagnostic, mitigation } from './activity-options.ts';
-import { judged } from './define.ts';
 import { judgeRecovery } from './judgements.ts';
 import type { Change, ProcedureRun } from './procedure.ts';
-import type { Judgement } from './run.ts';
+import { judged, type Judgement } from './run.ts';
 import type { StepPlan } from './steps.ts';
 
 /** So few failed requests may be anything; three of the same few are the release. */

@@ -1,3 +1,4 @@
+import { isCancellation } from '@temporalio/workflow';
 import type { Action, Approval, Incident, Policy, Result, Verdict } from '../contracts/index.ts';
 import type { Draft } from './approval.ts';
 
@@ -43,3 +44,16 @@ export interface Run {
 
 /** Check that action, mitigation and undo are of one kind. */
 export const remedy = <A extends Action>(of: Remedy<A>): AnyRemedy => of as unknown as AnyRemedy;
+
+/** Read one thing and judge it; what cannot be read is `unknown`. */
+export const judged = async <T>(doRead: () => Promise<T>, judge: (value: T) => Judgement): Promise<Checked<T>> => {
+  try {
+    const value = await doRead();
+    const [verdict, summary] = judge(value);
+    return { verdict, summary, value };
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    return { verdict: 'unknown', summary: `could not be read: ${cause.replace(/^ApplicationFailure: /, '')}` };
+  }
+};

@@ -1,5 +1,5 @@
 import type { Effect, Step } from '../contracts/index.ts';
-import { say, typeOf } from './mitigate.ts';
+import { say, typeOf } from './failures.ts';
 import type { Story } from './story.ts';
 
 export interface StepPlan {

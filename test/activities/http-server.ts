@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface Answer {
@@ -13,9 +13,22 @@ export interface Asked {
   body: string;
 }
 
+/** A real HTTP server on a free port; `url` is its root. Close it by `await using`. */
+export async function listening(listener: RequestListener) {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => void server.close(resolve));
+    },
+  };
+}
+
 /** A real HTTP server on a free port that answers as told; `url` is its root. Close it by `await using`. */
 export async function serving(answer: (asked: Asked) => Answer) {
-  const server = createServer((request, response) => {
+  return await listening((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => void chunks.push(chunk));
     request.on('end', () => {
@@ -26,14 +39,6 @@ export async function serving(answer: (asked: Asked) => Answer) {
       response.end(typeof told.body === 'string' ? told.body : JSON.stringify(told.body ?? null));
     });
   });
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => void server.close(resolve));
-    },
-  };
 }
 
 /** What every provider of an HTTP system answers for: credentials refused, told to wait, away, and nonsense. */

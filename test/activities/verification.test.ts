@@ -1,6 +1,4 @@
 /** Smoke tests against a real HTTP server. */
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
@@ -8,7 +6,7 @@ import type { z } from 'zod';
 import { createActivities } from '../../activities/verification.ts';
 import { Settings, type SmokeReport, type SmokeTest } from '../../src/contracts/index.ts';
 import { freePort } from '../../src/embedded/ports.ts';
-import { serving, type Answer } from './http-server.ts';
+import { listening, serving, type Answer } from './http-server.ts';
 import { settings } from './settings.ts';
 
 type Configured = z.input<typeof SmokeTest>;
@@ -30,18 +28,6 @@ async function saidOf(test: Partial<Configured>, answer: Answer) {
   const { passed, tests } = await smokeTests(server.url, [{ name: 'front page', path: '/', ...test }]);
   expect(tests).toEqual([{ name: 'front page', passed, detail: expect.any(String) }]);
   return { passed, detail: tests[0]?.detail ?? '' };
-}
-
-async function listening(listener: RequestListener) {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => void server.close(resolve));
-    },
-  };
 }
 
 const PRICES = {
