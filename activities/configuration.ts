@@ -32,13 +32,14 @@ export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typ
       const of = known ?? Object.values(nearest?.environments ?? {})[0];
       if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
       const { objectives, alertAt, measure, coolDown } = of;
-      const { people, ladder, approval } = settings;
+      const { people, ladder, announce, approval } = settings;
       const { procedure, after, canary, backup, migrations } = of.deployment;
       const { longSeconds, maxEnded, restartBy, project } = of.database;
       return {
         mode: known === undefined ? 'observe' : of.mode,
-        people,
+        people: people.map(({ name, roles, channels }) => ({ name, roles, channels: channels.map(({ via }) => via) })),
         ladder,
+        announce,
         approval,
         objectives,
         alertAt,

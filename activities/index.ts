@@ -2,9 +2,9 @@
 export * as alertSender from './alert-sender.ts';
 export * as backups from './backups.ts';
 export * as bugsink from './bugsink.ts';
+export * as channels from './channels.ts';
 export * as codes from './codes.ts';
 export * as configuration from './configuration.ts';
-export * as consoleInbox from './console-inbox.ts';
 export * as deploymentWindows from './deployment-windows.ts';
 export * as flagd from './flagd.ts';
 export * as git from './git.ts';

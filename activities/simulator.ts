@@ -19,16 +19,17 @@ export interface Simulator {
 export const simulatedPolicy: Policy = {
   mode: 'act',
   people: [
-    { name: 'responder', roles: ['responder', 'approver'] },
-    { name: 'lead', roles: ['approver'] },
-    { name: 'cto', roles: ['admin', 'approver'] },
-    { name: 'visitor', roles: ['viewer'] },
+    { name: 'responder', roles: ['responder', 'approver'], channels: [] },
+    { name: 'lead', roles: ['approver'], channels: [] },
+    { name: 'cto', roles: ['admin', 'approver'], channels: [] },
+    { name: 'visitor', roles: ['viewer'], channels: [] },
   ],
   ladder: [
     { level: 'development-team', people: ['responder'], wait: '5 minutes' },
     { level: 'engineering-lead', people: ['lead'], wait: '10 minutes' },
     { level: 'cto', people: ['cto'], wait: '15 minutes' },
   ],
+  announce: [],
   approval: {
     low: { roles: ['approver'], quorum: 1, fourEyes: true, byPolicy: false },
     medium: { roles: ['approver'], quorum: 1, fourEyes: true, byPolicy: false },
@@ -150,7 +151,8 @@ export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
     switchOff: async (approval) =>
       once('switchOff', approval as Approval<never>, () => ([world.flag, world.errorRatio] = ['off', 0])),
     undoSwitchOff: async (approval) => once('undoSwitchOff', approval as Approval<never>, () => (world.flag = 'on')),
-    page: async ({ person, level, asks }) => void pages.push({ person, level, asks: asks !== undefined }),
+    announce: async () => undefined,
+    page: async ({ page: { person, level, asks } }) => void pages.push({ person, level, asks: asks !== undefined }),
     checkCode: async ({ person, code }) => code === simulatedCode(person),
     requestChange: async () => ({ granted: true, fence: (fence += 1) }),
     reportChange: async () => undefined,

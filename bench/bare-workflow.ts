@@ -28,7 +28,8 @@ export async function bareIncident({ service, environment, severity }: Incident)
   ]);
   const subject = `Roll ${service} back from ${releases.running?.version} to ${releases.previous?.version}`;
   const to = { person: 'responder', level: 'team', workflowId: '', runId: '', key: service };
-  await page({ ...scope, ...to, severity, subject, text: evidence[0].map(({ title }) => title).join('\n') });
+  const text = evidence[0].map(({ title }) => title).join('\n');
+  await page({ channel: 'console', page: { ...scope, ...to, severity, subject, text } });
   await condition(() => approved, '1 hour');
   return { releases, evidence };
 }

@@ -22,7 +22,7 @@ export interface Noted {
 const config = loadConfig();
 const [side, port] = process.argv.slice(2);
 const noted: Noted = { diagnosed: {}, waiting: [] };
-const { ports } = createSimulator({ page: async ({ service }) => void noted.waiting.push(service) });
+const { ports } = createSimulator({ page: async ({ page }) => void noted.waiting.push(page.service) });
 const bare = fileURLToPath(new URL('bare-workflow.ts', import.meta.url));
 const worker = await Worker.create({
   ...TUNING,

@@ -22,6 +22,7 @@ const ERRORS = /^src\/errors\.ts$/;
 const SHARED = /^src\/[a-z-]+\.ts$/;
 const KIT = /^src\/runbook\//;
 const WORKFLOWS = /^workflows\//;
+const CHANNELS = /^src\/channels\//;
 const TEMPORAL = /^@temporalio\//;
 const TEMPORAL_COMMON = /^@temporalio\/common(\/lib\/time\.js)?$/;
 const WEB = [/^hono(\/|$)/, /^@hono\/node-server$/];
@@ -51,9 +52,15 @@ const PLACES: Record<string, Place> = {
     packages: [/^@temporalio\/workflow$/, TEMPORAL_COMMON, /^@noble\//],
   },
   workflows: { holds: WORKFLOWS, files: [KIT, CONTRACTS], packages: [/^@temporalio\/workflow$/] },
+  channels: {
+    holds: CHANNELS,
+    files: [CONTRACTS, SHARED],
+    packages: [ZOD, TEMPORAL_COMMON, /^@slack\/web-api$/, /^nodemailer$/, /^standardwebhooks$/],
+    node: true,
+  },
   activities: {
     holds: /^activities\//,
-    files: [CONTRACTS, SHARED],
+    files: [CONTRACTS, SHARED, CHANNELS],
     packages: [
       ZOD,
       /^@temporalio\/(activity|client)$/,
@@ -72,7 +79,7 @@ const PLACES: Record<string, Place> = {
   },
   gateway: {
     holds: /^src\/gateway\//,
-    files: [CONTRACTS, SHARED, KIT, WORKFLOWS],
+    files: [CONTRACTS, SHARED, KIT, WORKFLOWS, CHANNELS],
     packages: [ZOD, /^@temporalio\/client$/, TEMPORAL_COMMON, ...WEB, /^standardwebhooks$/],
     node: true,
   },

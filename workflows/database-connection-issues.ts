@@ -54,7 +54,7 @@ export const databaseConnectionIssues = kit.defineRunbook(
         hosted ? run.check('hosted advisors', () => db.hostedAdvice(scope), kit.judgeAdvice) : undefined,
       ]);
       pooled = pool.value !== undefined;
-      const young = sessions.value?.length === 0 && forgotten(connections.value, pool.value);
+      const young = idle(sessions.value ?? []).length < LEAK && forgotten(connections.value, pool.value);
       if (young) await sleep(`${longSeconds} seconds`); // they become what they are by lasting
       return {
         supabase,
@@ -187,17 +187,16 @@ const refOf = ({ seconds: _seconds, blocks: _blocks, waits: _waits, spared: _spa
 
 /** Whether much of the pool is held by transactions in which nothing happens. */
 const forgotten = (connections?: ConnectionUse, pool?: PoolUse): boolean => {
-  const idle = (connections?.groups ?? []).filter(({ state }) => state.startsWith('idle in transaction'));
   const full = pool !== undefined && (kit.waitsLong(pool) || pool.serversActive >= pool.size);
-  return full && idle.some(({ count }) => count * 2 >= pool.size);
+  return full && idle(connections?.groups ?? []).some(({ count }) => count * 2 >= pool.size);
 };
+const idle = <Of extends { state: string }>(all: Of[]): Of[] =>
+  all.filter(({ state }) => state.startsWith('idle in transaction'));
 
 /** Sessions of one application that began a transaction under the running release and forgot it, where they are many. */
 const leaks = (sessions: SessionInTheWay[], { deployedAt }: Release): SessionInTheWay[] => {
-  const idle = sessions.filter(
-    (one) => mayEnd(one) && one.state.startsWith('idle in transaction') && (one.xactStart ?? '') > deployedAt,
-  );
-  const [most = []] = [...Map.groupBy(idle, ({ application }) => application).values()].toSorted(
+  const since = idle(sessions).filter((one) => mayEnd(one) && (one.xactStart ?? '') > deployedAt);
+  const [most = []] = [...Map.groupBy(since, ({ application }) => application).values()].toSorted(
     (a, b) => b.length - a.length,
   );
   return most.length >= LEAK ? most : [];

@@ -30,5 +30,7 @@ export const AlertBatch = z.object({
   deliveries: z.number().int(),
   status: z.enum(['firing', 'resolved']),
   samples: z.array(Alert).max(10),
+  /** How often alerts of this incident fired and resolved again within the last ten minutes. */
+  flaps: z.number().int().optional(),
 });
 export type AlertBatch = z.output<typeof AlertBatch>;

@@ -1,6 +1,7 @@
 export * from './names.ts';
 export * from './alert.ts';
 export * from './incident.ts';
+export * from './escalation.ts';
 export * from './action.ts';
 export * from './decision.ts';
 export * from './change.ts';

@@ -24,7 +24,8 @@ import type { Approval } from './decision.ts';
 import type { ChangeReport, ChangeRequest, Grant, Ledger, ReleaseOrder } from './change.ts';
 import type { Scope, Window } from './names.ts';
 import type * as readings from './readings.ts';
-import type { Page, Policy } from './settings.ts';
+import type { Announcement, Page } from './escalation.ts';
+import type { Policy } from './settings.ts';
 import type { Status } from './status.ts';
 import type { Alert } from './alert.ts';
 
@@ -148,9 +149,13 @@ export interface CanaryMetrics {
   compareReleases(of: Window): Promise<Comparison>;
 }
 
-/** Delivers a page; idempotent on `page.key`. */
+/**
+ * Reaches people over a channel. A page is idempotent on its key and channel; an announcement shows the newest state once.
+ * A channel that is not set up is `NotConfigured`.
+ */
 export interface Notifier {
-  page(page: Page): Promise<void>;
+  page(of: { channel: string; page: Page }): Promise<void>;
+  announce(of: { channel: string; announcement: Announcement }): Promise<void>;
 }
 
 /** Says whether a one-time code is this person's for this proposal. */

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { DeploymentSettings } from './deployment.ts';
-import { Duration, Identifier, ProjectRef, Scope, Severity, Slug } from './names.ts';
-
-export const Person = z.object({ name: Slug, roles: z.array(z.enum(['viewer', 'responder', 'approver', 'admin'])) });
+import { Level, Person } from './escalation.ts';
+import { Duration, Identifier, ProjectRef, Slug } from './names.ts';
 
 /** Who may approve an action of one risk, how many of them, and how long each level of the ladder has to answer. */
 export const ApprovalRule = z.object({
@@ -18,8 +17,6 @@ export const ApprovalRule = z.object({
 const AlwaysAPerson = ApprovalRule.extend({
   byPolicy: z.literal(false, 'what is of high risk is always approved by a person: leave byPolicy out').default(false),
 });
-
-export const Level = z.object({ level: Slug, people: z.array(Slug).min(1), wait: Duration });
 
 export const Environment = z.object({
   /** `observe` diagnoses only, `propose` shows what it would do, `act` acts when approved. */
@@ -114,6 +111,8 @@ export const Settings = z
   .object({
     people: z.array(Person).min(1),
     ladder: z.array(Level).min(1),
+    /** Channels on which everybody follows incidents and deployments. */
+    announce: z.array(Slug).default([]),
     approval: z.object({ low: ApprovalRule, medium: ApprovalRule, high: AlwaysAPerson }),
     services: z.array(Service).min(1),
     routes: z.array(Route).default([]),
@@ -139,8 +138,11 @@ export type Settings = z.output<typeof Settings>;
 /** What one run needs of the configuration: read by an activity at its start, and before each proposal. */
 export const Policy = z.object({
   mode: Environment.shape.mode,
-  people: z.array(Person),
+  /** How each is reached; where to is known to whoever delivers. */
+  people: z.array(Person.pick({ name: true, roles: true }).extend({ channels: z.array(Slug).default([]) })),
   ladder: z.array(Level),
+  /** Channels on which everybody follows what happens. */
+  announce: z.array(Slug).default([]),
   approval: Settings.shape.approval,
   objectives: z.object({ errorRatio: z.number(), p95Ms: z.number() }),
   alertAt: z.object({ errorRatio: z.number(), p95Ms: z.number() }),
@@ -160,18 +162,3 @@ export const Policy = z.object({
   decisionKeys: z.record(z.string(), z.string()),
 });
 export type Policy = z.output<typeof Policy>;
-
-/** One message to one person. `text` holds no secret; the activity that delivers it adds the person's one-time code. */
-export const Page = Scope.extend({
-  key: z.string(),
-  person: Slug,
-  level: Slug,
-  severity: Severity,
-  workflowId: z.string(),
-  runId: z.string(),
-  subject: z.string().max(200),
-  text: z.string().max(4000),
-  /** The proposal this asks about; the person's code is for this digest and ends at this time. */
-  asks: z.object({ digest: z.string(), expiresAt: z.string() }).optional(),
-});
-export type Page = z.output<typeof Page>;

@@ -1,4 +1,4 @@
-import { condition, proxyActivities, proxyLocalActivities, setHandler } from '@temporalio/workflow';
+import { condition, proxyLocalActivities, setHandler } from '@temporalio/workflow';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import {
   CodedDecision,
@@ -9,16 +9,16 @@ import {
   type Policy,
   type Proposal,
 } from '../contracts/index.ts';
-import type { Codes, Notifier } from '../contracts/ports.ts';
-import { delivery, diagnostic } from './activity-options.ts';
+import type { Codes } from '../contracts/ports.ts';
+import { diagnostic } from './activity-options.ts';
 import { assertMayDecide, digestOf, whichNot, whyNot } from './decisions.ts';
 import { failure } from '../errors.ts';
 import { checkpoint, type Switchboard } from './interruption.ts';
 import { approve, decide, reject } from './messages.ts';
+import { reach } from './paging.ts';
 import type { Story } from './story.ts';
 
 const WRONG_TRIES = 5;
-const { page } = proxyActivities<Notifier>(delivery);
 const { checkCode } = proxyLocalActivities<Codes>(diagnostic);
 
 /** A proposal before it has an id, a digest and a deadline. */
@@ -159,19 +159,22 @@ export function createApprovals(of: {
       story.set({ waitingFor: people, waitingUntil: new Date(Date.now() + msToNumber(wait)).toISOString() });
       story.tell('paged', `Asked the ${level.replaceAll('-', ' ')} (${people.join(', ')}) to decide within ${wait}`);
       for (const person of people)
-        void page({
-          service: incident.service,
-          environment: incident.environment,
-          severity: incident.severity,
-          key: `${proposal.id}:${level}:${person}`,
-          person,
-          level,
-          workflowId,
-          runId,
-          subject: proposal.summary.slice(0, 200),
-          text: [...proposal.why, `Undo: ${proposal.undo}`].join('\n').slice(0, 4000),
-          asks: { digest: proposal.digest, expiresAt: proposal.expiresAt },
-        }).catch(() => story.tell('page-failed', `${person} could not be paged`)); // a decision does not wait for it
+        void reach(
+          {
+            service: incident.service,
+            environment: incident.environment,
+            severity: incident.severity,
+            key: `${proposal.id}:${level}:${person}`,
+            person,
+            level,
+            workflowId,
+            runId,
+            subject: proposal.summary.slice(0, 200),
+            text: [...proposal.why, `Undo: ${proposal.undo}`].join('\n').slice(0, 4000),
+            asks: { digest: proposal.digest, expiresAt: proposal.expiresAt },
+          },
+          policy,
+        ).catch(() => story.tell('page-failed', `${person} could not be paged`)); // a decision does not wait for it
       board.acknowledged = false;
       let answered = await condition(decided, wait);
       const held = (): boolean => board.acknowledged; // an acknowledgement holds the ladder for one more wait, then it is stale

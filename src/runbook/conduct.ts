@@ -9,12 +9,13 @@ import {
   startChild,
 } from '@temporalio/workflow';
 import { AlertBatch, Said, type Incident, type Policy, type Result, type Status } from '../contracts/index.ts';
-import type { Configuration, Notifier, RecordKeeper } from '../contracts/ports.ts';
+import type { Configuration, RecordKeeper } from '../contracts/ports.ts';
 import { delivery, diagnostic, projection } from './activity-options.ts';
 import { createApprovals, type Approvals } from './approval.ts';
 import { kebab } from './catalogue.ts';
 import { interruptionOf, type Switchboard } from './interruption.ts';
 import * as messages from './messages.ts';
+import { reach } from './paging.ts';
 import { createStory, type Story } from './story.ts';
 
 const { policy: readPolicy } = proxyLocalActivities<Configuration>({
@@ -22,7 +23,7 @@ const { policy: readPolicy } = proxyLocalActivities<Configuration>({
   scheduleToCloseTimeout: '5 minutes',
   retry: {},
 });
-const { page, policy: readPolicyAnew } = proxyActivities<Notifier & Configuration>(delivery);
+const { policy: readPolicyAnew } = proxyActivities<Configuration>(delivery);
 const { record } = proxyActivities<RecordKeeper>(projection);
 
 /** Endings about which nobody need be woken. */
@@ -192,18 +193,21 @@ async function close(of: {
     const subject = `${story.status.title} on ${incident.service}: ${outcome}, a person is needed`;
     await Promise.all(
       (first?.people ?? []).map((person) =>
-        page({
-          service: incident.service,
-          environment: incident.environment,
-          severity: incident.severity,
-          key: `${workflowId}/${runId}:closed:${person}`,
-          person,
-          level: first?.level ?? 'none',
-          workflowId,
-          runId,
-          subject,
-          text,
-        }).catch(() => undefined),
+        reach(
+          {
+            service: incident.service,
+            environment: incident.environment,
+            severity: incident.severity,
+            key: `${workflowId}/${runId}:closed:${person}`,
+            person,
+            level: first?.level ?? 'none',
+            workflowId,
+            runId,
+            subject,
+            text,
+          },
+          policy,
+        ).catch(() => undefined),
       ),
     );
   }

@@ -15,7 +15,7 @@ import {
   type Result,
   type Verdict,
 } from '../contracts/index.ts';
-import type { ChangeControl, DeploymentWindows, Notifier } from '../contracts/ports.ts';
+import type { ChangeControl, DeploymentWindows } from '../contracts/ports.ts';
 import { delivery, diagnostic } from './activity-options.ts';
 import type { Draft } from './approval.ts';
 import { conduct, type Kit } from './conduct.ts';
@@ -23,6 +23,7 @@ import { holds } from './holds.ts';
 import { checkpoint, interruptionOf } from './interruption.ts';
 import { supersede } from './messages.ts';
 import { say, typeOf } from './failures.ts';
+import { reach } from './paging.ts';
 import { judged, type Judgement } from './run.ts';
 import { askerOf } from './release-evidence.ts';
 import { createSteps, type StepPlan } from './steps.ts';
@@ -34,7 +35,7 @@ const LOOK_AGAIN_MS = 60_000;
 const MOST_ASKED = 3000;
 const LONGEST_WAIT_MS = 60 * 60 * 1000;
 const ENDED = Symbol('ended');
-const { requestChange, reportChange, page } = proxyActivities<ChangeControl & Notifier>(delivery);
+const { requestChange, reportChange } = proxyActivities<ChangeControl>(delivery);
 const { deploymentWindow } = proxyLocalActivities<DeploymentWindows>(diagnostic);
 
 /** A change of an environment's release, asked of `serviceControl`: `running` serves now and serves again when it is undone. */
@@ -263,7 +264,7 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
       const { level = 'none', people = [] } = policy.ladder[0] ?? {};
       const { severity } = story.status.incident;
       const of = { service, environment, severity, level, workflowId, runId, subject: text.slice(0, 200), text };
-      await Promise.all(people.map((person) => page({ ...of, key: `${holder}:notify:${person}`, person })));
+      await Promise.all(people.map((person) => reach({ ...of, key: `${holder}:notify:${person}`, person }, policy)));
       return `told ${people.join(', ')}`;
     },
     async end(error) {

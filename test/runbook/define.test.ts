@@ -46,7 +46,7 @@ describe('alerts and the record', () => {
         while (performance.now() < end); // readings take their time, each its own
         return { count: 3, sampled: false };
       },
-      page: async ({ asks }) => void asked.push(asks?.digest),
+      page: async ({ page }) => void asked.push(page.asks?.digest),
       record: async (status) => void told.push(status),
     };
     const run = await time.start('highErrorRate', incident(), overrides, { forgetful: true });

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createActivities } from '../../activities/console-inbox.ts';
+import { createActivities } from '../../activities/channels.ts';
 import { createActivities as createCodes } from '../../activities/codes.ts';
 import type { Page } from '../../src/contracts/index.ts';
 import { readPages } from '../../src/pages.ts';
@@ -31,7 +31,7 @@ it('has no pages where none was ever delivered', () => {
 });
 
 it('delivers the page with a code that its person may use', async () => {
-  await inbox.page(asking);
+  await inbox.page({ channel: 'console', page: asking });
   const [delivered] = readPages(stateDir);
   const { asks, ...shown } = asking;
   expect(delivered).toMatchObject({ ...shown, ...asks });
@@ -43,14 +43,23 @@ it('delivers the page with a code that its person may use', async () => {
 });
 
 it('delivers a page once, however often it is sent', async () => {
-  await Promise.all([inbox.page(asking), inbox.page(asking), inbox.page({ ...asking, text: 'changed' })]);
+  await Promise.all([
+    inbox.page({ channel: 'console', page: asking }),
+    inbox.page({ channel: 'console', page: asking }),
+    inbox.page({ channel: 'console', page: { ...asking, text: 'changed' } }),
+  ]);
   expect(readPages(stateDir).map(({ text }) => text)).toEqual([asking.text]);
 });
 
 it('sends no code where nothing is asked', async () => {
   const { asks: _, ...telling } = asking;
-  await inbox.page({ ...telling, key: 'told', person: 'lead' });
+  await inbox.page({ channel: 'console', page: { ...telling, key: 'told', person: 'lead' } });
   expect(readPages(stateDir, { person: 'lead' })).toMatchObject([{ key: 'told', code: null, digest: null }]);
+});
+
+it('is permanent about a channel that is not set up, and names the remedy', async () => {
+  const page = inbox.page({ channel: 'pigeon', page: asking });
+  await expect(page).rejects.toMatchObject({ type: 'NotConfigured', nonRetryable: true });
 });
 
 it('reads the pages of one person after a time', () => {
@@ -62,6 +71,6 @@ it('reads the pages of one person after a time', () => {
 
 it('keeps its files from other users of the machine', async () => {
   chmodSync(stateDir, 0o755);
-  await inbox.page({ ...asking, key: 'another' });
+  await inbox.page({ channel: 'console', page: { ...asking, key: 'another' } });
   for (const name of readdirSync(stateDir)) expect(statSync(join(stateDir, name)).mode & 0o077).toBe(0);
 });
