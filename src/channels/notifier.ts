@@ -22,10 +22,7 @@ export function openChannels(env: Readonly<Record<string, string | undefined>>, 
 }
 
 /** The channels as one port. @throws NotConfigured where a channel is not set up or the person has no address on it. */
-export function createNotifier(
-  env: Readonly<Record<string, string | undefined>>,
-  settings: Settings,
-): Notifier {
+export function createNotifier(env: Readonly<Record<string, string | undefined>>, settings: Settings): Notifier {
   const { open, closed } = openChannels(env, settings);
   const secret = env['HOLDFAST_CODE_SECRET'];
   const use = <K extends 'page' | 'announce'>(name: string, does: K) => {
