@@ -60,8 +60,8 @@ export function createActivities({ HOLDFAST_STATE_DIR: stateDir }: z.output<type
           commits: commits.map(({ id, author, at, message }) => ({
             at,
             id,
-            author: author.slice(0, 100),
-            subject: (message.split('\n')[0] ?? '').slice(0, 200),
+            author: author.slice(0, 60),
+            subject: (message.split('\n')[0] ?? '').slice(0, 120),
           })),
           commitCount,
         });

@@ -61,8 +61,8 @@ export function createActivities(
       };
     },
     /**
-     * Apply what the database does not have, in order, each in a transaction of its own. Idempotent on `key`: what is noted as
-     * applied is left out. Heartbeats every second.
+     * Apply what the database does not have, in order, each in a transaction of its own; in stage `expand` as far as nothing is
+     * taken away. Idempotent on `key`: what is noted as applied is left out. Heartbeats every second.
      * @throws Refused (permanent) when one destroys without being marked: nothing was applied then; or when Postgres refuses one:
      * those before it stay. Fenced. Unavailable (transient) when a lock was not to be had within five seconds.
      */
@@ -70,20 +70,26 @@ export function createActivities(
       commit,
       key,
       fence,
+      stage,
       ...scope
-    }: Scope & { commit: string; key: string; fence: number }): Promise<Effect> {
+    }: Scope & { commit: string; key: string; fence: number; stage?: 'expand' }): Promise<Effect> {
       const files = await filesAt(scope, commit);
+      const wanted = async (session: Session): Promise<Pending[]> => {
+        const pending = await pendingOf(files, await appliedMigrations(session));
+        assertMarked(pending);
+        const contract = stage === 'expand' ? pending.findIndex(takesAway) : -1;
+        return contract < 0 ? pending : pending.slice(0, contract);
+      };
       const journal = openJournal(stateDir, 'migrations', scope);
       const act = async (session: Session): Promise<Effect> => {
-        const planned = await pendingOf(files, await appliedMigrations(session));
-        assertMarked(planned);
-        const { stage, summary } = await journal.begin({ key, fence, note: summaryOf(planned) });
-        if (stage === 'done') return { changed: false, summary };
-        let changed = stage === 'begun' && summary !== summaryOf([]);
+        const planned = await wanted(session);
+        const { stage: done, summary } = await journal.begin({ key, fence, note: summaryOf(planned) });
+        if (done === 'done') return { changed: false, summary };
+        let changed = done === 'begun' && summary !== summaryOf([]);
         if (planned.length > 0) {
           while (!(await tryLock(session))) await sleep('1 second');
           await prepareTable(session);
-          for (const migration of await pendingOf(files, await appliedMigrations(session))) {
+          for (const migration of await wanted(session)) {
             await journal.begin({ key, fence });
             await apply(session, migration);
             changed = true;
@@ -121,6 +127,10 @@ export function createActivities(
     },
   } satisfies Migrations;
 }
+
+/** After it a release that does not know it cannot be served. */
+const takesAway = ({ marked, destroys }: Pick<Pending, 'marked' | 'destroys'>): boolean =>
+  marked || destroys.length > 0;
 
 /** Whether what was applied is this file, as far as the database knows its name. */
 const isOf = ({ name }: Applied, { title }: MigrationFile): boolean => !name || name === title;
@@ -166,14 +176,12 @@ function assertMarked(planned: Pending[]): void {
 /** Applied migrations after which a release that does not know them cannot be served. */
 async function contractsOf(applied: Applied[]): Promise<{ version: string; reason: string }[]> {
   const read = await Promise.all(applied.map(async (one) => ({ one, ...(await readMigration(one.sql ?? '')) })));
-  return read
-    .filter(({ marked, destroys }) => marked || destroys.length > 0)
-    .map(({ one, destroys }) => ({
-      version: one.version,
-      reason:
-        `it does not know the migration ${shownName(one)}, which did: ${destroys.join(', ') || 'what a person marked as a contract'}`.slice(
-          0,
-          300,
-        ),
-    }));
+  return read.filter(takesAway).map(({ one, destroys }) => ({
+    version: one.version,
+    reason:
+      `it does not know the migration ${shownName(one)}, which did: ${destroys.join(', ') || 'what a person marked as a contract'}`.slice(
+        0,
+        300,
+      ),
+  }));
 }

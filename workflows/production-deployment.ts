@@ -1,21 +1,24 @@
 /**
  * Procedure: production deployment.
- * Steps     approval; deployment window; backup, proved; migrations; canary, step by step, then all of the traffic; monitor;
- *           smoke tests; verify metrics. Then, and only then, the release is verified good.
- * Undo      in reverse order: the traffic returns to what ran before. Migrations only add (expand), so they stay.
+ * Steps     approval; deployment window; backup, proved; migrations that add; canary, step by step, then all of the traffic;
+ *           monitor; smoke tests; verify metrics; migrations that take away what nothing needs any more. Then, and only then,
+ *           the release is verified good.
+ * Undo      in reverse order: the traffic returns to what ran before, to which what was added (expand) does no harm.
  * Source    The user's operational runbook, "Production Deployment"; Google SRE Workbook, chapter 16, "Canarying Releases".
  */
 import { proxyActivities } from '@temporalio/workflow';
+import type { Scope } from '../src/contracts/index.ts';
 import type * as ports from '../src/contracts/ports.ts';
 import * as kit from '../src/runbook/index.ts';
 
 const git = proxyActivities<ports.Repository & ports.Migrations>(kit.mitigation);
 const work = proxyActivities<ports.Backups & ports.Verification & ports.Migrations>(kit.longWork);
-const { ledger, recentReleases } = proxyActivities<ports.ChangeControl & ports.Deployments>(kit.delivery);
+const read = proxyActivities<ports.ChangeControl & ports.Deployments & ports.Flags>(kit.delivery);
 
 const [WINDOW, BACKUP] = ['Wait for the deployment window', 'Create a backup and prove it'] as const;
 const [MIGRATE, MONITOR] = ['Migrate the database', 'Monitor for issues'] as const;
 const [SMOKE, METRICS] = ['Run smoke tests', 'Verify metrics'] as const;
+const CONTRACT = 'Take from the database what nothing needs any more';
 
 export const productionDeployment = kit.defineProcedure(
   {
@@ -29,9 +32,16 @@ export const productionDeployment = kit.defineProcedure(
     if (policy.deployment.procedure !== 'production')
       return run.refuse(`${environment} is deployed to by the procedure ${policy.deployment.procedure}`);
     const { after, backup, migrations } = policy.deployment;
-    const here = await ledger(scope);
-    const before = after === undefined ? undefined : await ledger({ service, environment: after });
-    const { running } = await recentReleases(scope);
+    const there = after === undefined ? undefined : { service, environment: after };
+    const look = async () => {
+      const [here, before, { running }] = await Promise.all([
+        read.ledger(scope),
+        there && read.ledger(there),
+        read.recentReleases(scope),
+      ]);
+      return { here, before, running };
+    };
+    const { here, before, running } = await look();
 
     const ref = order.ref ?? kit.goodOf(before)[0]?.commit;
     if (ref === undefined)
@@ -41,13 +51,15 @@ export const productionDeployment = kit.defineProcedure(
     const plan = migrations ? await git.migrationPlan({ ...scope, commit }) : undefined;
     const verified = kit.verifiedThere(before, candidate);
     const version = order.version ?? verified?.version ?? candidate.version;
-    const evidence = { order, policy, candidate, version, verified, ledger: here, migrations: plan };
+    const flags = await flagsOf(scope, there);
+    const evidence = { order, policy, candidate, version, verified, ledger: here, migrations: plan, flags };
     if (commit === running?.commit) return run.refuse(`${running.version} is this commit, and runs already`);
     if (kit.unmarked(plan).length > 0)
       return run.refuse(`${kit.unmarked(plan).join('; ')}: expand first, or mark it "-- holdfast: contract"`);
     if (kit.brokenRules(evidence).length > 0 && order.override === undefined)
       return run.refuse(`${kit.brokenRules(evidence).join('; ')}; an override needs a reason and a second person`);
 
+    const { contract } = kit.stagesOf(plan);
     const rollout = { ...scope, version, commit, running };
     const steps = [
       { name: WINDOW },
@@ -57,6 +69,7 @@ export const productionDeployment = kit.defineProcedure(
       { name: MONITOR },
       { name: SMOKE },
       { name: METRICS },
+      ...(contract.length > 0 ? [{ name: CONTRACT, undo: 'cannot be taken back; the backup has it' }] : []),
     ];
     run.plan(steps);
     await run.approve({
@@ -79,11 +92,17 @@ export const productionDeployment = kit.defineProcedure(
 
     const asked = { kind: 'deploy', version, digest, running: running?.version, summary: `deploy ${version}` } as const;
     const fence = await run.step(WINDOW, () => run.mayAct(asked), { tell: () => 'open, and granted', required: true });
-    const now = (await recentReleases(scope)).running?.version; // under the grant it stays so
-    if (now !== running?.version)
+    const now = await look(); // under the grant it stays so
+    if (now.running?.version !== running?.version)
       return run.refuse(
-        `${now ?? 'nothing'} runs by now, not ${running?.version ?? 'nothing'} as when it was approved: deploy again`,
+        `${now.running?.version ?? 'nothing'} runs by now, not ${running?.version ?? 'nothing'} as when it was approved: deploy again`,
       );
+    const broken = kit.brokenRules({
+      ...evidence,
+      ledger: now.here,
+      verified: kit.verifiedThere(now.before, candidate),
+    });
+    if (broken.length > 0 && order.override === undefined) return run.refuse(`by now ${broken.join('; ')}`);
     if (backup)
       await run.step(
         BACKUP,
@@ -97,16 +116,34 @@ export const productionDeployment = kit.defineProcedure(
     if (migrations)
       await run.step(
         MIGRATE,
-        async () => work.migrate({ ...scope, commit, key: `${run.key}:migrate`, fence: await run.mayAct(asked) }),
+        async () => {
+          const order = { ...scope, commit, key: `${run.key}:migrate`, stage: 'expand' } as const;
+          return work.migrate({ ...order, fence: await run.mayAct(asked) });
+        },
         { tell: ({ summary }) => summary, required: true },
       );
     await kit.rollOut(run, rollout, asked, fence);
     await run.step(MONITOR, () => kit.staysHealthy(run, version), { tell: (told) => told });
     await run.step(SMOKE, async () => kit.assertPassed(run, await work.smokeTests(scope)), { tell: (told) => told });
     await run.step(METRICS, () => kit.staysHealthy(run, version), { tell: (told) => told });
-    const schema = plan?.pending.at(-1)?.name ?? plan?.schema;
+    const contracted =
+      contract.length === 0 ||
+      (await run.step(
+        CONTRACT,
+        async () => work.migrate({ ...scope, commit, key: `${run.key}:contract`, fence: await run.mayAct(asked) }),
+        { tell: ({ summary }) => summary, last: true },
+      ));
+    const last = contracted ? plan?.pending.at(-1) : kit.stagesOf(plan).expand.at(-1);
+    const schema = last?.name ?? plan?.schema;
     const good = await run.verified({ version, commit, digest, ...(schema !== undefined && { schema }) });
     const commitAt = candidate.commits.map(({ at }) => at);
     return { outcome: 'released', note: `${version} runs in ${environment} and is ${good}`, commitAt };
   },
 );
+
+/** Flags here and in the environment before; what cannot be read is said to those who approve, and holds nothing up. */
+async function flagsOf(scope: Scope, there: Scope | undefined) {
+  const states = (of: Scope) => read.flagStates(of).catch(() => undefined);
+  const [here, before] = await Promise.all([states(scope), there && states(there)]);
+  return { here, before };
+}

@@ -129,7 +129,8 @@ export interface Backups {
 /** The schema of the application's database. */
 export interface Migrations {
   migrationPlan(of: Scope & { commit: string }): Promise<MigrationPlan>;
-  migrate(of: Scope & { commit: string; key: string; fence: number }): Promise<readings.Effect>;
+  /** Without a stage all that is pending; `expand` what comes before the first that takes something away. */
+  migrate(of: Scope & { commit: string; key: string; fence: number; stage?: 'expand' }): Promise<readings.Effect>;
   servable(of: Scope & { commits: string[] }): Promise<Servable[]>;
 }
 

@@ -1,4 +1,4 @@
-import type { ActivityOptions, LocalActivityOptions } from '@temporalio/workflow';
+import { ActivityCancellationType, type ActivityOptions, type LocalActivityOptions } from '@temporalio/workflow';
 import { BUGS } from '../errors.ts';
 
 /** Short idempotent reads that the control plane reaches itself: local activities (fewer events, first answer in milliseconds). */
@@ -8,8 +8,12 @@ export const diagnostic = {
   retry: { maximumAttempts: 2, initialInterval: '500 ms', nonRetryableErrorTypes: BUGS },
 } satisfies LocalActivityOptions;
 
-/** What acts: heartbeats every second or two, so that a killed worker's attempt is taken up again within seconds. */
+/**
+ * What acts: heartbeats every second or two, so that a killed worker's attempt is taken up again within seconds. Cancelled, it
+ * is waited for: what takes it back must not run beside it.
+ */
 export const mitigation = {
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   startToCloseTimeout: '15 minutes',
   heartbeatTimeout: '6 seconds',
   retry: {

@@ -2,7 +2,7 @@ export { defineRunbook } from './define.ts';
 export { remedy, type Checked, type Judgement, type Run } from './run.ts';
 export { defineProcedure, type Procedure, type ProcedureRun } from './procedure.ts';
 export { assertPassed, backTo, rollOut, rolloutSteps, staysHealthy } from './rollout.ts';
-export { brokenRules, goodOf, notBy, reasons, unmarked, verifiedThere } from './release-evidence.ts';
+export { brokenRules, goodOf, notBy, reasons, stagesOf, unmarked, verifiedThere } from './release-evidence.ts';
 export { supersede } from './messages.ts';
 export { say } from './failures.ts';
 export { rollBackTo } from './remedies.ts';

@@ -10,12 +10,17 @@ export interface Switchboard {
   acknowledged: boolean;
 }
 
+/** End the run here, with this result. */
+export function endWith(result: Result): never {
+  throw Object.assign(new Error(result.note), { [INTERRUPTED]: result });
+}
+
 /** Wait while paused. @throws the interruption when a person has stopped or taken over the run. */
 export async function checkpoint(board: Switchboard): Promise<void> {
   await condition(() => !board.paused || board.ending !== undefined);
-  if (board.ending !== undefined) throw Object.assign(new Error(board.ending.note), { [INTERRUPTED]: board.ending });
+  if (board.ending !== undefined) endWith(board.ending);
 }
 
-/** The result that a person's order asks for, if this error is such an order. */
+/** The result with which the run is to end, if this error is such an order. */
 export const interruptionOf = (error: unknown): Result | undefined =>
   error instanceof Error && INTERRUPTED in error ? (error[INTERRUPTED] as Result) : undefined;

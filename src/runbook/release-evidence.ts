@@ -1,4 +1,12 @@
-import type { Candidate, DeploymentOrder, Ledger, LedgerRelease, MigrationPlan, Policy } from '../contracts/index.ts';
+import type {
+  Candidate,
+  DeploymentOrder,
+  FlagState,
+  Ledger,
+  LedgerRelease,
+  MigrationPlan,
+  Policy,
+} from '../contracts/index.ts';
 
 type Verified = LedgerRelease & { at: string };
 
@@ -12,6 +20,8 @@ export interface Evidence {
   verified: Verified | undefined;
   ledger: Ledger;
   migrations: MigrationPlan | undefined;
+  /** Here, and in the environment before; undefined where they cannot be read. */
+  flags: { here: FlagState[] | undefined; before: FlagState[] | undefined };
 }
 
 /** The same content, as the environment before this one has verified it. */
@@ -42,6 +52,29 @@ export const unmarked = (migrations: MigrationPlan | undefined): string[] =>
     .filter(({ destroys, marked }) => destroys.length > 0 && !marked)
     .map(({ name, destroys }) => `${name} would ${destroys.join(', ')}`);
 
+/** Migrations of two kinds: what the release needs, and what takes away that the release before may need. */
+export function stagesOf(migrations: MigrationPlan | undefined) {
+  const pending = migrations?.pending ?? [];
+  const first = pending.findIndex(({ marked, destroys }) => marked || destroys.length > 0);
+  const at = first < 0 ? pending.length : first;
+  return { expand: pending.slice(0, at), contract: pending.slice(at) };
+}
+
+/** How the flags here differ from those under which it was verified. */
+function flagsTold({ policy, flags }: Evidence): string {
+  const { after = 'the environment before' } = policy.deployment;
+  if (flags.here === undefined) return 'flags: cannot be read here';
+  const shown = (all: FlagState[]) => new Map(all.map(({ flag, enabled }) => [flag, enabled ? 'on' : 'off']));
+  const [here, before] = [shown(flags.here), flags.before === undefined ? undefined : shown(flags.before)];
+  if (before === undefined) return `flags: ${[...here].map(([flag, is]) => `${flag} ${is}`).join(', ') || 'none'}`;
+  const names = [...new Set([...here.keys(), ...before.keys()])];
+  const differ = names.filter((flag) => here.get(flag) !== before.get(flag));
+  const told = differ.map(
+    (flag) => `${flag} ${here.get(flag) ?? 'absent'} here, ${before.get(flag) ?? 'absent'} there`,
+  );
+  return `flags: ${told.length === 0 ? `as in ${after}` : `other than in ${after}: ${told.join('; ')}`}`;
+}
+
 /** What those who approve must know: why it may be, what changes, what is done. */
 export function reasons(evidence: Evidence, steps: { name: string }[]): string[] {
   const { order, policy, candidate, verified, migrations } = evidence;
@@ -59,6 +92,7 @@ export function reasons(evidence: Evidence, steps: { name: string }[]): string[]
       : `the same content was verified in ${policy.deployment.after} as ${verified.version} at ${verified.at}`,
     `${commitCount} ${commitCount === 1 ? 'commit' : 'commits'}: ${subjects.join('; ')}`,
     pending === undefined || pending.length === 0 ? 'no migration' : `migrations: ${pending.join(', ')}`,
+    flagsTold(evidence),
     `steps: ${steps.map(({ name }) => name).join('; ')}`,
   ].map((line) => line.slice(0, 500));
 }

@@ -6,7 +6,8 @@ import type { Canary, CanaryMetrics, Deployments, Metrics } from '../contracts/p
 import { failure } from '../errors.ts';
 import { diagnostic, mitigation } from './activity-options.ts';
 import { judgeRecovery } from './judgements.ts';
-import type { Change, ProcedureRun } from './procedure.ts';
+import type { Change } from './grant.ts';
+import type { ProcedureRun } from './procedure.ts';
 import { judged, type Judgement } from './run.ts';
 import type { StepPlan } from './steps.ts';
 
@@ -63,32 +64,36 @@ export async function rollOut(run: ProcedureRun, of: Rollout, asked: Change, gra
   let since: number | undefined;
   const shift = (weight: number, key: string): Promise<Effect> =>
     change.shiftTraffic({ ...scope, ref: version, commit, weight, key: `${run.key}:${key}`, fence });
-  const compare = async (now: number): Promise<{ verdict: Verdict; summary: string }> => {
+  const compare = async (now: number) => {
     const windowSeconds = Math.max(1, Math.round((now - (since ?? now)) / 1000)); // none of a canary before this one
-    const found = await judged(() => read.compareReleases({ ...scope, windowSeconds }), judgeCanary(run.policy));
-    return found.verdict === 'bad'
-      ? run.rollBack(`${version} is worse than ${running?.version}: ${found.summary}`)
-      : found;
+    return await judged(() => read.compareReleases({ ...scope, windowSeconds }), judgeCanary(run.policy));
   };
-  const watched = (): (() => Promise<void>) | undefined =>
-    since === undefined ? undefined : async () => void (await compare(Date.now()));
+  const worse = ({ verdict, summary }: { verdict: Verdict; summary: string }): string | undefined =>
+    verdict === 'bad' ? `${version} is worse than ${running?.version}: ${summary}` : undefined;
+  const look = async (now: number) => {
+    const found = await compare(now);
+    const why = worse(found);
+    return why === undefined ? found : run.rollBack(why);
+  };
 
   for (const weight of running === undefined ? [] : canary.weights)
     await run.step(
       canaryStep(weight),
       async () => {
-        fence = await run.mayAct(asked, watched());
+        fence = await run.mayAct(asked);
         await shift(weight, `canary-${weight}`);
         since = Date.now();
-        return await bake(run, canary.bake, compare);
+        run.watch(async (now) => worse(await compare(now)));
+        return await bake(run, canary.bake, look);
       },
       { tell: (told) => told, undo: () => shift(0, 'canary-away') },
     );
   return await run.step(
     ALL_TRAFFIC,
     async () => {
-      fence = await run.mayAct(asked, watched());
+      fence = await run.mayAct(asked);
       const done = await change.release({ ...scope, ref: version, commit, key: `${run.key}:release`, fence });
+      run.watch(undefined);
       run.serves(version);
       return done;
     },

@@ -162,6 +162,21 @@ it('applies what is marked, and serves from then on only releases that know of i
   ]);
 });
 
+it('applies in stage expand only what comes before the first that takes something away', async () => {
+  const commit = await commitWith({
+    ...FIRST,
+    '003_drop.sql': '-- holdfast: contract\nalter table log drop column line;',
+    '004_more.sql': 'alter table log add x int',
+  });
+  const order = orderFor(commit);
+  expect(await run((it) => it.migrate({ ...order, stage: 'expand' }))).toEqual({
+    changed: true,
+    summary: 'applied 001_log, 002-first',
+  });
+  expect(await versions()).toEqual(['001', '002']);
+  expect(await migrate(orderFor(commit))).toEqual({ changed: true, summary: 'applied 003_drop, 004_more' });
+});
+
 it('leaves nothing of a migration that Postgres refuses, and keeps those before it', async () => {
   const commit = await commitWith({
     ...FIRST,
