@@ -55,5 +55,7 @@ export const Result = z.object({
   note: z.string(),
   /** Of a deployment: when each of its commits was made, at most fifty. */
   commitAt: z.array(Instant).max(50).optional(),
+  /** Of a deployment that was not released: whether it had any of the traffic. */
+  tookTraffic: z.boolean().optional(),
 });
 export type Result = z.output<typeof Result>;

@@ -211,7 +211,7 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
         await CancellationScope.nonCancellable(() =>
           grant.report('unverified', serving === undefined ? {} : { running: serving }),
         );
-        return end;
+        return { ...end, ...(serving !== undefined && { tookTraffic: true }) };
       }
       return await CancellationScope.nonCancellable(async () => {
         const { running, version, digest } = grant.granted() ?? {};
@@ -226,10 +226,12 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
           ...(serves !== undefined && { running: serves }),
           ...held,
         });
-        if (failed !== undefined) return { outcome: 'handed-over', note: `${end.note}; ${failed}` };
-        if (undone > 0) return { ...end, note: `${end.note}; what was done was taken back` };
+        if (failed !== undefined) return { outcome: 'handed-over', note: `${end.note}; ${failed}`, tookTraffic: true };
+        const taken = undone > 0 || serving !== undefined ? { tookTraffic: true } : {};
+        if (undone > 0) return { ...end, note: `${end.note}; what was done was taken back`, ...taken };
         const traffic = serving === undefined ? 'the traffic was not touched' : `${serving} has the traffic`;
-        return end.outcome === 'rolled-back' ? { outcome: 'failed', note: `${end.note}; ${traffic}` } : end;
+        const note = end.outcome === 'rolled-back' ? `${end.note}; ${traffic}` : end.note;
+        return { outcome: end.outcome === 'rolled-back' ? 'failed' : end.outcome, note, ...taken };
       });
     },
   };

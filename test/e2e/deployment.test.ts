@@ -1,5 +1,5 @@
 /** Deployments of the sample shop on every real part: git, a pipeline, Postgres and its backups, releases behind Caddy, traffic. */
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client as Database } from 'pg';
 import { makeRepository } from '../../examples/shop/make-repository.ts';
@@ -75,6 +75,27 @@ async function visited<T>(act: () => Promise<T>): Promise<{ result: T; seen: str
     await endProcess(rig.stateDir, 'visitors');
   }
 }
+const backups = (): string => join(rig.stateDir, 'backups', 'shop', 'production');
+/** Another byte in the middle of the dump of a run, as soon as it is there. */
+async function spoilt(runId: string): Promise<void> {
+  mkdirSync(backups(), { recursive: true });
+  const whole = (folder: string): boolean =>
+    folder.includes(runId) && existsSync(join(backups(), folder, 'manifest.json'));
+  const find = (): string | undefined =>
+    readdirSync(backups()).find((folder) => whole(folder) && !/\.[0-9a-f-]{36}$/.test(folder));
+  await new Promise<void>((resolve) => {
+    const watcher = watch(backups(), { recursive: true }, () => {
+      const folder = find();
+      if (folder === undefined) return;
+      watcher.close();
+      const file = readdirSync(join(backups(), folder)).find((name) => name !== 'manifest.json') ?? '';
+      const bytes = readFileSync(join(backups(), folder, file));
+      bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 0xff, bytes.length >> 1);
+      writeFileSync(join(backups(), folder, file), bytes);
+      resolve();
+    });
+  });
+}
 const stepsOf = ({ steps = [] }: Status) => Object.fromEntries(steps.map(({ name, state }) => [name, state]));
 
 it('brings the first release through staging and production to verified good', async () => {
@@ -87,40 +108,54 @@ it('brings the first release through staging and production to verified good', a
   expect(await served()).toBe('1.0.0');
 }, 240_000);
 
-it('brings a release with a migration to verified good by canary, though the worker is killed inside every step: every effect once', async () => {
+it('stops at a backup that the disk has spoilt, before anything of the database or the traffic has changed', async () => {
   await stage('v3');
+  const result = await deploy({
+    async meanwhile({ runId }) {
+      await spoilt(runId);
+      const asked = await rig.statusOnce(PRODUCTION, ({ proposal }) => proposal?.action.kind === 'go-on', '');
+      expect(asked.proposal?.options).toEqual(['retry']); // it cannot be left out
+      await rig.cli('reject', PRODUCTION, '--as', 'lead', '--proposal', asked.proposal?.digest ?? '');
+    },
+  });
+  expect(result).toMatchObject({ outcome: 'failed', note: expect.stringContaining('the traffic was not touched') });
+  expect(stepsOf(result)).toMatchObject({
+    'Create a backup and prove it': 'failed',
+    'Migrate the database': 'planned',
+  });
+  expect(switches(result.runId)).toEqual([]);
+  expect(await migrations()).toEqual(['0001']);
+  expect(await served()).toBe('1.0.0');
+}, 240_000);
+
+it('brings a release with a migration to verified good by canary, though the worker is killed inside and after every step: every effect once', async () => {
   const killed: string[] = [];
   const { result, seen } = await visited(() =>
     deploy({
-      async meanwhile() {
-        for (const name of [
-          'Create a backup and prove it',
-          'Canary with 5 % of the traffic',
-          'Give it all of the traffic',
-          'Monitor for issues',
-        ]) {
-          const begun = ({ steps = [] }: Status) =>
-            steps.some((step: Step) => step.name === name && step.state !== 'planned');
-          await rig.statusOnce(PRODUCTION, begun);
-          await rig.killWorker();
-          killed.push(name);
-        }
+      async meanwhile({ steps = [] }) {
+        for (const { name } of steps)
+          for (const reached of [(state: string) => state !== 'planned', (state: string) => state === 'done']) {
+            const is = ({ steps: now = [] }: Status) =>
+              now.some((one: Step) => one.name === name && reached(one.state));
+            await rig.statusOnce(PRODUCTION, is);
+            await rig.killWorker();
+            killed.push(name);
+          }
       },
     }),
   );
-  expect(killed).toHaveLength(4);
+  expect(killed).toHaveLength(2 * 9);
   expect(result).toMatchObject({ outcome: 'released' });
   expect(Object.values(stepsOf(result)).every((state) => state === 'done')).toBe(true);
   expect(switches(result.runId)).toEqual(['canary-25', 'canary-5', 'release']);
   expect(await migrations()).toEqual(['0001', '0002']);
-  const backups = join(rig.stateDir, 'backups', 'shop', 'production');
   expect(
-    readdirSync(backups).filter(
-      (folder) => existsSync(join(backups, folder, 'manifest.json')) && folder.includes(result.runId),
+    readdirSync(backups()).filter(
+      (folder) => existsSync(join(backups(), folder, 'manifest.json')) && folder.includes(result.runId),
     ),
   ).toHaveLength(1);
   expect(seen).toMatch(/: 0 answered 5xx/);
-}, 300_000);
+}, 480_000);
 
 it('takes a bad release back by itself at 5 %, holds it, and fewer than a tenth of the requests ever saw it', async () => {
   await stage('v2');

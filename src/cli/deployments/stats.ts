@@ -6,12 +6,13 @@ import { runsOf } from './listing.ts';
 const COUNTED = 500;
 const DAY_MS = 86_400_000;
 
-const OUTCOMES: Record<string, Deployed['outcome']> = {
-  released: 'verified',
-  'rolled-back': 'rolled-back',
-  'handed-over': 'failed',
-  superseded: 'superseded',
-};
+/** What did not take traffic changed nothing: it counts neither as a deployment nor as a failure. */
+function outcomeOf(result: Result | undefined): Deployed['outcome'] {
+  if (result?.outcome === 'released') return 'verified';
+  if (result?.outcome === 'superseded') return 'superseded';
+  if (result?.tookTraffic !== true) return 'refused';
+  return result.outcome === 'rolled-back' ? 'rolled-back' : 'failed';
+}
 
 /** The four keys of each environment whose procedure is `production`. */
 export async function statsOf(
@@ -25,8 +26,8 @@ export async function statsOf(
   );
   const ended = await Promise.all(
     runs.map(async (one) => {
-      const { outcome = 'failed', commitAt = [] } = (await resultOf(context, one)) ?? {};
-      return { ...one, outcome: OUTCOMES[outcome] ?? ('refused' as const), commitAt };
+      const result = await resultOf(context, one);
+      return { ...one, outcome: outcomeOf(result), commitAt: result?.commitAt ?? [] };
     }),
   );
   const restorations = await restorationsOf(context, since);
