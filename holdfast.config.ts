@@ -9,10 +9,11 @@ export default defineConfig((env) => {
     Object.fromEntries(Object.entries(names).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
   const metricsUrl = new URL('/metrics', env['CADDY_ADMIN_URL'] ?? 'http://127.0.0.1:2019').href;
   const requests = 'caddy_http_request_duration_seconds';
-  const measure = { windowSeconds: 10, lasting: '20 seconds', every: '2 seconds', minimumRequests: 20 };
+  const measure = { windowSeconds: 10, lasting: '20 seconds', every: '2 seconds', minimumRequests: 10 };
   const releases = {
     repository: env['SHOP_REPOSITORY'] ?? '.holdfast/shop.git',
     install: ['npm', 'ci', '--omit=dev', '--prefer-offline'],
+    build: ['npm', 'run', '--silent', 'build'],
     start: ['node', 'server.ts'],
     env: given({
       SUPABASE_URL: env['SUPABASE_URL'],
@@ -20,6 +21,7 @@ export default defineConfig((env) => {
       SENTRY_DSN: env['SHOP_SENTRY_DSN'],
       DATABASE_URL: env['SHOP_DATABASE_URL'],
       FLAGS_FILE: flags,
+      VITALS_SCRIPT: env['HOLDFAST_GATEWAY_PORT'] && `http://127.0.0.1:${env['HOLDFAST_GATEWAY_PORT']}/vitals.js`,
     }),
   };
   const smoke = [
@@ -29,9 +31,9 @@ export default defineConfig((env) => {
   ];
   return {
     people: [
-      { name: 'responder', roles: ['responder', 'approver'] },
-      { name: 'lead', roles: ['approver'] },
-      { name: 'cto', roles: ['admin', 'approver'] },
+      { name: 'responder', email: 'responder@example.com', roles: ['responder', 'approver'] },
+      { name: 'lead', email: 'lead@example.com', roles: ['approver'] },
+      { name: 'cto', email: 'cto@example.com', roles: ['admin', 'approver'] },
     ],
     ladder: [
       { level: 'development-team', people: ['responder'], wait: '5 minutes' },
@@ -73,6 +75,15 @@ export default defineConfig((env) => {
               canaryMatch: { server: 'shop-production-canary' },
             },
             flags: { file: flags },
+            performance: {
+              memoryLimitMiB: 1024,
+              bundle: { folder: 'dist', metafile: 'dist/meta.json' },
+              caching: [
+                { route: 'GET /api/recommendations', path: '/api/recommendations', flag: 'cache-recommendations' },
+              ],
+              vitals: { origins: [`http://127.0.0.1:${port}`], windowSeconds: 60, minimumSamples: 8 },
+              ...(env['CHROMIUM_PATH'] !== undefined && { laboratory: {} }),
+            },
             database: { longSeconds: 5, slowMs: 20, ownerRole: 'holdfast_owner', pool: 'app', diskGiB: 20 },
             releases: { ...releases, instances: 2, server: 'shop-production', listen: `127.0.0.1:${port}` },
             deployment: {

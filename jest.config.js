@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** ES modules are compiled to CommonJS for jest, packages that ship only ES modules too. */
 const transform = {
   '^.+\\.[cm]?[jt]s$': [
@@ -38,5 +40,8 @@ export default {
     '^@octokit/(auth-unauthenticated|webhooks-methods)$': '<rootDir>/node_modules/@octokit/$1/dist-node/index.js',
   },
   modulePathIgnorePatterns: ['<rootDir>/.holdfast'],
-  testTimeout: 60_000,
+  /** Most tests wait for other processes, so that three go on at once on two cores. */
+  maxWorkers: Math.max(3, availableParallelism() - 1),
+  /** Of what hangs: a busy machine takes three times as long as a quiet one. */
+  testTimeout: 180_000,
 };

@@ -4,8 +4,9 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import { cancellationSignal } from '@temporalio/activity';
 import { z } from 'zod';
+import { beating } from '../src/beating.ts';
 import { Backup, Scope, type Effect, type Settings } from '../src/contracts/index.ts';
 import type { Backups } from '../src/contracts/ports.ts';
 import { APPLICATION, libpqEnvironment, withSession, type Session } from '../src/database.ts';
@@ -15,7 +16,6 @@ import { Origin, Table, beginSnapshot, contentsOf, firstDifference, originOf } f
 import { createPrograms } from './backups/programs.ts';
 import { urlOf, withScratch } from './backups/scratch.ts';
 
-const BEAT_MS = 1000;
 /** Reading everything takes as long as it takes; it does not queue for a lock, where others would queue behind it. */
 const READING = { statement_timeout: 0, query_timeout: 0, lock_timeout: 5000, idle_in_transaction_session_timeout: 0 };
 
@@ -194,13 +194,4 @@ async function sha256Of(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash, { signal: cancellationSignal() });
   return hash.digest('hex');
-}
-
-async function beating<T>(act: () => Promise<T>): Promise<T> {
-  const beat = setInterval(() => heartbeat(), BEAT_MS);
-  try {
-    return await act();
-  } finally {
-    clearInterval(beat);
-  }
 }

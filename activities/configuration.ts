@@ -1,7 +1,16 @@
 import { z } from 'zod';
-import type { Policy, Scope, Settings } from '../src/contracts/index.ts';
+import {
+  ReviewSettings,
+  type OnCall,
+  type Policy,
+  type Scope,
+  type Settings,
+  type WindowState,
+} from '../src/contracts/index.ts';
 import type { Configuration } from '../src/contracts/ports.ts';
+import { approvalAt } from '../src/approval-rules.ts';
 import { failure } from '../src/errors.ts';
+import { businessAt, onCallAt } from '../src/on-call.ts';
 
 export const env = z.object({
   /** `<key id>=<base64 of 32 bytes>`, comma separated; several while a key is being replaced. */
@@ -31,30 +40,66 @@ export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typ
       const known = nearest?.name === service ? nearest.environments[environment] : undefined;
       const of = known ?? Object.values(nearest?.environments ?? {})[0];
       if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
-      const { objectives, alertAt, measure, coolDown } = of;
-      const { people, ladder, announce, approval } = settings;
+      const { objectives, alertAt, measure, coolDown, monitor, metrics, errors } = of;
+      const { people, ladder, announce, escalation, proposals, reviews, drills } = settings;
       const { procedure, after, canary, backup, migrations } = of.deployment;
       const { longSeconds, maxEnded, restartBy, project } = of.database;
+      const { vitals, bundle, caching, laboratory } = of.performance;
       return {
         mode: known === undefined ? 'observe' : of.mode,
-        people: people.map(({ name, roles, channels }) => ({ name, roles, channels: channels.map(({ via }) => via) })),
+        people: people.map(({ name, roles, delegates, channels }) => ({
+          name,
+          roles,
+          ...(delegates !== undefined && { delegates }),
+          channels: channels.map(({ via }) => via),
+        })),
         ladder,
+        escalation: { ...escalation, businessHours: escalation.businessHours?.severities ?? [] },
         announce,
-        approval,
+        approval: approvalAt(settings, { service, environment }),
         objectives,
-        alertAt,
+        alertAt: { ...alertAt, ...(errors?.alertAt !== undefined && { errors: errors.alertAt }) },
         measure,
         coolDown,
+        proposals,
+        performance: {
+          ...(vitals !== undefined && {
+            vitals: { windowSeconds: vitals.windowSeconds, minimumSamples: vitals.minimumSamples },
+          }),
+          bundle: bundle !== undefined,
+          caching: caching.length > 0,
+          ...(laboratory !== undefined && { laboratory: { taskQueue: laboratory.taskQueue } }),
+        },
+        ...(monitor !== undefined && { monitor: { ...monitor, metrics: metrics !== undefined } }),
         deployment: {
           procedure,
           ...(after !== undefined && { after }),
           canary,
           backup: backup !== undefined,
           migrations: migrations !== undefined,
+          ...(of.releases?.github !== undefined && { shown: true }),
         },
         database: { longSeconds, maxEnded, restartBy, hosted: project !== undefined },
+        review: ReviewSettings.parse(reviews),
+        drills,
+        runners: Object.fromEntries(
+          Object.entries(nearest?.environments ?? {}).flatMap(([name, { taskQueue }]) =>
+            taskQueue === undefined ? [] : [[name, taskQueue]],
+          ),
+        ),
         decisionKeys,
       };
+    },
+    /** Nobody where a gap came up since the configuration was loaded. @throws NotConfigured (permanent) for an unknown schedule. */
+    async onCall({ schedule, at }: { schedule: string; at: string }): Promise<OnCall> {
+      const known = settings.schedules.find(({ name }) => name === schedule);
+      if (known === undefined) throw failure('NotConfigured', `the schedule "${schedule}" is not in the configuration`);
+      return onCallAt(known, Date.parse(at));
+    },
+    /** Always open where the configuration has none. */
+    async businessHours({ at }: { at: string }): Promise<WindowState> {
+      const { businessHours } = settings.escalation;
+      return businessHours === undefined ? { open: true, reason: 'always' } : businessAt(businessHours, Date.parse(at));
     },
   } satisfies Configuration;
 }

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import type { Scope, Settings, Windows, WindowState } from '../src/contracts/index.ts';
 import type { DeploymentWindows } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
-import { checkTimeZone, intervalsOf, localTime, type Interval, type Intervals } from './deployment-windows/spans.ts';
+import { checkTimeZone, localTime } from '../src/local-time.ts';
+import { intervalsOf, type Interval, type Intervals } from './deployment-windows/spans.ts';
 
 const DAY_MS = 86_400_000;
 const LOOK_AHEAD_DAYS = 400;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { cancellationSignal } from '@temporalio/activity';
 import { z } from 'zod';
 import { approvedAction } from '../src/approved.ts';
-import { RollBack, Scale } from '../src/contracts/index.ts';
+import { RestartInstances, RollBack, Scale } from '../src/contracts/index.ts';
 import type {
   Approval,
   Effect,
@@ -14,7 +14,7 @@ import type {
   Settings,
   TrafficOrder,
 } from '../src/contracts/index.ts';
-import type { Canary, Deployments } from '../src/contracts/ports.ts';
+import type { Canary, Deployments, Instances } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 import { commitOf, knownCommit, mirrorOf } from '../src/git.ts';
 import { findProcess } from '../src/processes.ts';
@@ -168,7 +168,26 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
           : 'it was not scaled: nothing to undo',
       );
     },
-  } satisfies Deployments & Canary;
+    /**
+     * Replace instances, one after another: each by a new one that is healthy and has its traffic before it ends. Idempotent on
+     * `approval.id`. One that runs no longer is left out. @throws StaleApproval (permanent) when another release runs; ReleaseFailed.
+     */
+    async restartInstances(approval: Approval<RestartInstances>): Promise<Effect> {
+      const action = approvedAction(RestartInstances, approval);
+      const restarted: string[] = [];
+      for (const address of action.instances) {
+        const order = { key: `${approval.id}:${address}`, fence: approval.fence };
+        const { changed } = await change(placeOf(action), order, async (_, { running }) =>
+          replaced(action, running, address),
+        );
+        if (changed) restarted.push(address);
+      }
+      return {
+        changed: restarted.length > 0,
+        summary: `${restarted.length} of ${action.instances.length} instances were replaced`,
+      };
+    },
+  } satisfies Deployments & Canary & Instances;
 }
 
 const capacity = ({ releases }: Place, running: Pick<Release, 'instances'> | undefined): number =>
@@ -177,6 +196,15 @@ const capacity = ({ releases }: Place, running: Pick<Release, 'instances'> | und
 function deployedAt({ running, intent, history }: State, { switchId, commit }: Front): string {
   const known = running?.switchId === switchId ? running : intent?.switchId === switchId ? intent : undefined;
   return (known ?? history.find((entry) => entry.commit === commit))?.at ?? new Date(0).toISOString();
+}
+
+function replaced({ version }: RestartInstances, running: State['running'], address: string): Target | string {
+  if (running?.version !== version)
+    throw failure('StaleApproval', `${running?.version ?? 'nothing'} runs, not ${version}`);
+  const { commit, instances } = running;
+  const leaving = instances.find(({ port }) => address === `127.0.0.1:${port}`);
+  if (leaving === undefined) return `${address} runs no longer`;
+  return { version, commit, count: instances.length, without: leaving.name, summary: `${address} was replaced` };
 }
 
 function scaled({ service, releases }: Place, { running }: State, from: number, to: number): Target {

@@ -2,8 +2,9 @@
  * The schema of the application's database: the SQL files of a commit, applied once each. Applied ones are kept where Supabase's
  * CLI keeps them, so that either may go on where the other left off. The connection must be a direct one, not a pool's.
  */
-import { cancellationSignal, heartbeat, sleep } from '@temporalio/activity';
+import { cancellationSignal, sleep } from '@temporalio/activity';
 import { z } from 'zod';
+import { beating } from '../src/beating.ts';
 import type { Effect, MigrationPlan, Scope, Servable, Settings } from '../src/contracts/index.ts';
 import type { Migrations } from '../src/contracts/ports.ts';
 import { withSession, type Session } from '../src/database.ts';
@@ -14,7 +15,6 @@ import { appliedMigrations, apply, prepareTable, tryLock, type Applied, type Pen
 import { migrationFiles, type MigrationFile } from './migrations/files.ts';
 import { readMigration } from './migrations/statements.ts';
 
-const BEAT_MS = 1000;
 const MOST_PENDING = 100;
 const NAMED = 10;
 /** A migration takes as long as it takes, but does not queue for a lock, where everybody else would queue behind it. */
@@ -98,12 +98,9 @@ export function createActivities(
         await journal.done(key, summary);
         return { changed, summary };
       };
-      const beat = setInterval(() => heartbeat(), BEAT_MS);
-      try {
+      return await beating(async () => {
         return await withSession(url, act, MIGRATING, cancellationSignal());
-      } finally {
-        clearInterval(beat);
-      }
+      });
     },
     /**
      * A release is served as long as the schema has lost nothing that its commit does not know of: no migration that is marked as

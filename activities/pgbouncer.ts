@@ -88,14 +88,17 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
     if (found === undefined) throw failure('NotFound', `PgBouncer has no database "${pool}"`);
     return found.pool_size;
   };
-  const setSize = async (scope: Scope, pool: string, to: number): Promise<void> => {
+  /** Set the size where it is another, in the running pool and then in its file. Returns whether either had another. */
+  const setSize = async (scope: Scope, pool: string, to: number): Promise<boolean> => {
     const file = databaseOf(scope)?.poolFile;
     if (file !== undefined) await assertWritable(file);
-    await ask(`SET default_pool_size = ${to}`, z.unknown());
+    const before = await sizeOf(pool);
+    if (before !== to) await ask(`SET default_pool_size = ${to}`, z.unknown());
     const now = await sizeOf(pool);
     if (now !== to)
       throw failure('Refused', `the pool ${pool} has a size of its own (${now}): change it in pgbouncer.ini`);
-    if (file !== undefined) await persistSize(file, to);
+    const persisted = file !== undefined && (await persistSize(file, to));
+    return before !== to || persisted;
   };
   /** Backends of the pool that are not about to be closed. */
   const serversOf = async (pool: string): Promise<number[]> =>
@@ -159,29 +162,33 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
       await journal.done(approval.id, done);
       return { changed: true, summary: done };
     },
-    /** Idempotent on `approval.id`. @throws StaleApproval (permanent) when the pool has another size than `from`. */
+    /**
+     * Idempotent on `approval.id`: what an attempt that was cut short has left out, the file too, is done by the next.
+     * @throws StaleApproval (permanent) when the pool has another size than `from`.
+     */
     async resizePool(approval: Approval<ResizePool>): Promise<Effect> {
       const { pool, from, to, ...scope } = approvedAction(ResizePool, approval);
       const journal = journalOf(scope);
       const now = await sizeOf(pool);
-      if (now !== from && now !== to)
+      if (now !== from && !(now === to && (await journal.knows(approval.id))))
         throw failure('StaleApproval', `the pool ${pool} holds ${now} connections, not ${from}`);
       const { stage, summary } = await journal.begin({ key: approval.id, fence: approval.fence });
       if (stage === 'done') return { changed: false, summary };
-      if (now !== to) await setSize(scope, pool, to);
+      await setSize(scope, pool, to);
       const done = `the pool ${pool} holds ${to} connections instead of ${from}`;
       await journal.done(approval.id, done);
-      return { changed: now !== to, summary: done };
+      return { changed: true, summary: done };
     },
     /** Return to the size before. Nothing happens when it was not changed for this. @throws StaleApproval when it has another size now. */
     async undoResizePool(approval: Approval<ResizePool>): Promise<Effect> {
       const { pool, from, to, ...scope } = approvedAction(ResizePool, approval);
-      const now = await sizeOf(pool);
-      if (now === from || !(await journalOf(scope).knows(approval.id)))
+      if (!(await journalOf(scope).knows(approval.id)))
         return { changed: false, summary: `the pool ${pool} was not resized: nothing to undo` };
-      if (now !== to) throw failure('StaleApproval', `the pool ${pool} holds ${now} connections, not ${to}`);
-      await setSize(scope, pool, from);
-      return { changed: true, summary: `the pool ${pool} holds ${from} connections again` };
+      const now = await sizeOf(pool);
+      if (now !== from && now !== to)
+        throw failure('StaleApproval', `the pool ${pool} holds ${now} connections, not ${to}`);
+      const changed = await setSize(scope, pool, from);
+      return { changed, summary: `the pool ${pool} holds ${from} connections again` };
     },
   } satisfies ConnectionPool;
 }

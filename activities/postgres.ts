@@ -1,10 +1,11 @@
 /**
- * The application's Postgres, over Holdfast's own role (`supabase/roles.sql`): never more than two connections, every statement
- * bounded. Reads tell; what changes is re-checked in the statement that changes it.
+ * The application's Postgres, over Holdfast's own role (`supabase/roles.sql`): never more than two connections of a
+ * worker, every statement bounded. Reads tell; what changes is re-checked in the statement that changes it.
  */
 import { heartbeat, sleep } from '@temporalio/activity';
 import { z } from 'zod';
 import { approvedAction } from '../src/approved.ts';
+import { beating } from '../src/beating.ts';
 import {
   ConnectionUse,
   CreateIndex,
@@ -12,6 +13,7 @@ import {
   type Approval,
   type DiskUse,
   type Effect,
+  type IndexPlan,
   type Scope,
   type SessionInTheWay,
   type Settings,
@@ -22,6 +24,7 @@ import { rowsOf, withSession, type Session } from '../src/database.ts';
 import { failure } from '../src/errors.ts';
 import { openJournal } from '../src/journal.ts';
 import { checkedPlan, dropStatement, slowStatements, stateOfIndex } from './postgres/indexes.ts';
+import { Served, improvement, servedBy, servedSince } from './postgres/served.ts';
 import { sessionsInTheWay, stillThere, terminate } from './postgres/sessions.ts';
 
 const BEAT_MS = 1000;
@@ -49,8 +52,7 @@ export function createActivities(
     const { ownerRole } = configOf(scope);
     if (ownerRole === undefined)
       throw failure('NotConfigured', `${scope.service}: set database.ownerRole to make indexes`);
-    const beat = setInterval(() => heartbeat(), BEAT_MS);
-    try {
+    return await beating(async () => {
       await withSession(
         url,
         async (session) => {
@@ -59,9 +61,7 @@ export function createActivities(
         },
         BUILDING,
       );
-    } finally {
-      clearInterval(beat);
-    }
+    });
   };
   /** An earlier attempt's statement goes on in the server when its worker is killed: wait for it. @throws Unavailable */
   const built = async (session: Session, plan: CreateIndex) => {
@@ -73,6 +73,14 @@ export function createActivities(
       heartbeat();
       await sleep(BEAT_MS);
     }
+  };
+
+  /** Plan, cost and time of the statement that an index is for, before and now. */
+  const improvedBy = async (action: CreateIndex, plan: IndexPlan, before: Served | undefined): Promise<string> => {
+    const { ownerRole } = configOf(action);
+    if (before === undefined || ownerRole === undefined) return '';
+    const after = await beating(() => withSession(url, (session) => servedSince(session, before, plan, ownerRole)));
+    return `: ${improvement(before, after)}`;
   };
 
   return {
@@ -138,8 +146,9 @@ export function createActivities(
       });
     },
     /**
-     * Make the approved index without keeping anybody from writing. Idempotent by its name: what a failed build left is dropped
-     * first, and one that is under way is waited for. Heartbeats every second.
+     * Make the approved index without keeping anybody from writing, and tell plan, cost and time of its statement before and
+     * after, as far as they can be read. Idempotent by its name: what a failed build left is dropped first, and one that is under
+     * way is waited for. Heartbeats every second.
      * @throws StaleApproval (permanent) when the table is gone or has the index already; NotAllowed; Unavailable when a lock was
      * not to be had.
      */
@@ -149,16 +158,25 @@ export function createActivities(
       const journal = journalOf(action);
       const { index, table } = await withSession(url, (session) => built(session, action));
       if (!table) throw failure('StaleApproval', `there is no table ${plan.schema}.${plan.table}`);
-      if (index === 'valid' && !(await journal.knows(approval.id)))
+      const begun = await journal.knows(approval.id);
+      if (index === 'valid' && !begun)
         throw failure('StaleApproval', `${plan.name} is there already; another has made it`);
-      const { stage, summary } = await journal.begin({ key: approval.id, fence: approval.fence });
+      const slow = begun
+        ? undefined
+        : await beating(() => withSession(url, (session) => servedBy(session, plan, configOf(action)))).catch(
+            () => undefined,
+          );
+      const note = JSON.stringify(slow ?? null);
+      const { stage, summary } = await journal.begin({ key: approval.id, fence: approval.fence, note });
       if (stage === 'done') return { changed: false, summary };
       const startedAt = Date.now();
       if (index === 'invalid') await asOwner(action, dropStatement(plan));
       if (index !== 'valid') await asOwner(action, plan.statement);
       const after = await withSession(url, (session) => stateOfIndex(session, plan));
       if (after.index !== 'valid') throw failure('Unavailable', `the index ${plan.name} did not become valid`);
-      const done = `made ${plan.name} in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`;
+      const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
+      const before = Served.safeParse(JSON.parse(summary || 'null')).data;
+      const done = `made ${plan.name} in ${seconds} s${await improvedBy(action, plan, before).catch(() => '')}`;
       await journal.done(approval.id, done);
       return { changed: true, summary: done };
     },

@@ -32,16 +32,20 @@ const percentile = (sorted: number[], share: number): number =>
 export function createActivities(_: z.output<typeof env>, settings: Settings) {
   return {
     /**
-     * Ask the health path ten times in a row, two seconds each and five in all at most. No answer is a failed probe, not a failure.
+     * Ask the health path ten times in a row, or as often as asked, two seconds each and five in all at most. No answer is a failed probe, not a failure.
      * @throws NotConfigured (permanent) when the environment is not in the configuration.
      */
-    async httpHealth({ service, environment }: Scope): Promise<HttpHealth> {
+    async httpHealth({
+      service,
+      environment,
+      probes: asked = PROBES,
+    }: Scope & { probes?: number }): Promise<HttpHealth> {
       const of = settings.services.find(({ name }) => name === service)?.environments[environment];
       if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
       const url = new URL(of.healthPath, of.url).href;
       const deadline = performance.now() + ALL_MS;
       const probes: Probe[] = [];
-      for (let left = ALL_MS; probes.length < PROBES && left > 0; left = deadline - performance.now())
+      for (let left = ALL_MS; probes.length < asked && left > 0; left = deadline - performance.now())
         probes.push(await probe(url, Math.min(PROBE_MS, Math.ceil(left))));
       const times = probes
         .filter(({ status }) => status > 0)

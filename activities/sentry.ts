@@ -6,7 +6,7 @@ import type {
   RetrieveAnIssueEventData,
 } from '@sentry/api';
 import { z } from 'zod';
-import type { ErrorTracker } from '../src/contracts/ports.ts';
+import type { ErrorCounts, ErrorTracker } from '../src/contracts/ports.ts';
 import { Instant, type ErrorPattern, type Settings, type Window } from '../src/contracts/index.ts';
 import {
   correlations,
@@ -49,7 +49,6 @@ const Issue = z.object({
   lastSeen: Instant,
 });
 const FirstRelease = z.object({ firstRelease: z.object({ version: z.string() }).nullish() });
-const UniqueUsers = z.object({ data: z.array(z.object({ 'count_unique(user)': z.number() })).max(1) });
 const Event = z.object({
   user: EventUser,
   tags: z.array(z.object({ key: z.string(), value: z.string() })),
@@ -145,6 +144,20 @@ export function createActivities(
     return events;
   };
 
+  /** Over the errors that Sentry has of the window: what its quotas or filters dropped is not among them. */
+  const aggregate = async (window: Window, field: 'count()' | 'count_unique(user)'): Promise<number> => {
+    const query: Query<QueryExploreEventsInTableFormatData> = {
+      ...within(window),
+      project: [projectOf(settings, window)],
+      dataset: 'errors',
+      field: [field],
+      query: ERRORS,
+    };
+    const row = z.object({ [field]: z.number() });
+    const { data } = (await get('events/', query, z.object({ data: z.array(row).max(1) }))).data;
+    return data[0]?.[field] ?? 0;
+  };
+
   const titleOf = ({ title }: z.output<typeof Issue>): string => title.slice(0, 300);
   const urlOf = ({ permalink }: z.output<typeof Issue>) => (permalink ? { url: permalink } : {});
 
@@ -169,15 +182,12 @@ export function createActivities(
 
     /** Distinct users over all errors of the window, counted by Sentry. */
     async affectedUsers(window) {
-      const query: Query<QueryExploreEventsInTableFormatData> = {
-        ...within(window),
-        project: [projectOf(settings, window)],
-        dataset: 'errors',
-        field: ['count_unique(user)'],
-        query: ERRORS,
-      };
-      const { data } = await get('events/', query, UniqueUsers);
-      return { count: data.data[0]?.['count_unique(user)'] ?? 0, sampled: false };
+      return { count: await aggregate(window, 'count_unique(user)'), sampled: false };
+    },
+
+    /** By the window and environment: Sentry's own statistics of a project know no environment, those of an organization no minute. */
+    async errorCount(window) {
+      return { count: await aggregate(window, 'count()'), windowSeconds: window.windowSeconds };
     },
 
     /** @throws NotFound (permanent) when the window has no error. */
@@ -209,5 +219,5 @@ export function createActivities(
       });
       return correlations(samples.flat());
     },
-  } satisfies ErrorTracker;
+  } satisfies ErrorTracker & ErrorCounts;
 }

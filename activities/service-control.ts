@@ -1,9 +1,25 @@
-import { Client, Connection, WithStartWorkflowOperation, WorkflowNotFoundError } from '@temporalio/client';
+import { getClient } from '@temporalio/activity';
+import {
+  isGrpcServiceError,
+  WithStartWorkflowOperation,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  type WorkflowHandle,
+} from '@temporalio/client';
 import type { Workflow } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import { z } from 'zod';
-import type { ChangeReport, ChangeRequest, Grant, Ledger, Scope, Settings } from '../src/contracts/index.ts';
-import type { ChangeControl } from '../src/contracts/ports.ts';
+import {
+  Result,
+  type ChangeReport,
+  type ChangeRequest,
+  type DeploymentRun,
+  type Grant,
+  type Ledger,
+  type Scope,
+  type Settings,
+} from '../src/contracts/index.ts';
+import type { ChangeControl, DeploymentRuns } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 
 const ACT_MS = 30 * 60 * 1000;
@@ -11,41 +27,38 @@ const ACT_MS = 30 * 60 * 1000;
 const DEPLOY_MS = 5 * 60 * 60 * 1000;
 
 export const env = z.object({
-  TEMPORAL_ADDRESS: z.string(),
-  TEMPORAL_NAMESPACE: z.string().default('default'),
   HOLDFAST_TASK_QUEUE: z.string().default('holdfast'),
 });
 
-/** Asks the entity workflow `control.<service>`, which the first one to ask starts. Update ids are the change's key: a repeat gets the first answer. */
-export function createActivities(
-  { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, HOLDFAST_TASK_QUEUE }: z.output<typeof env>,
-  settings: Settings,
-) {
-  let connecting: Promise<Client> | undefined;
-  const client = (): Promise<Client> =>
-    (connecting ??= Connection.connect({ address: TEMPORAL_ADDRESS }).then(
-      (connection) => new Client({ connection, namespace: TEMPORAL_NAMESPACE }),
-      (error: unknown) => {
-        connecting = undefined;
-        throw failure(
-          'Unavailable',
-          `Temporal at ${TEMPORAL_ADDRESS}: ${error instanceof Error ? error.message : String(error)}`,
-        );
-      },
-    ));
+/** @throws Unavailable (transient) when Temporal does not answer. */
+async function asked<T>(question: () => Promise<T>): Promise<T> {
+  try {
+    return await question();
+  } catch (error) {
+    if (isGrpcServiceError(error)) throw failure('Unavailable', `Temporal: ${error.message}`);
+    throw error;
+  }
+}
+
+/**
+ * Asks the entity workflow `control.<service>`, which the first one to ask starts, over the worker's own connection. Update ids
+ * are the change's key: a repeat gets the first answer. Deployments are asked how they ended.
+ */
+export function createActivities({ HOLDFAST_TASK_QUEUE }: z.output<typeof env>, settings: Settings) {
   const update = async <R, A>(service: string, name: string, updateId: string, arg: A): Promise<R> => {
-    const { workflow } = await client();
     const startWorkflowOperation = new WithStartWorkflowOperation('serviceControl', {
       workflowId: `control.${service}`,
       taskQueue: HOLDFAST_TASK_QUEUE,
       workflowIdConflictPolicy: 'USE_EXISTING',
       args: [{ service, fence: 0, killSwitch: { on: false, by: '', reason: '' }, ledgers: {} }],
     });
-    return await workflow.executeUpdateWithStart<Workflow, R, [A]>(name, {
-      startWorkflowOperation,
-      updateId,
-      args: [arg],
-    });
+    return await asked(() =>
+      getClient().workflow.executeUpdateWithStart<Workflow, R, [A]>(name, {
+        startWorkflowOperation,
+        updateId,
+        args: [arg],
+      }),
+    );
   };
   /** A lease covers the act with its retries and the longest verification; see `holds`. */
   const termsOf = ({ service, environment, kind }: ChangeRequest): { coolDownMs: number; leaseMs: number } => {
@@ -55,6 +68,8 @@ export function createActivities(
     const actMs = kind === 'deploy' ? DEPLOY_MS : ACT_MS;
     return { coolDownMs: msToNumber(of.coolDown), leaseMs: actMs + verifyMs };
   };
+  /** By run id: how a run has ended does not change. */
+  const ended = new Map<string, Pick<DeploymentRun, 'outcome' | 'note'>>();
   return {
     /** Idempotent on `request.key`: `serviceControl` keeps the grant of a key. A refusal is asked anew. */
     async requestChange(request: ChangeRequest): Promise<Grant> {
@@ -71,16 +86,43 @@ export function createActivities(
     },
     /** Empty for a service that nothing was asked about yet. */
     async ledger({ service, environment }: Scope): Promise<Ledger> {
-      const { workflow } = await client();
       const nothing: Ledger = { environment, changes: [] };
       try {
-        const control = workflow.getHandle(`control.${service}`);
-        const { ledgers } = await control.query<{ ledgers: Record<string, Ledger> }>('control');
+        const control = getClient().workflow.getHandle(`control.${service}`);
+        const { ledgers } = await asked(() => control.query<{ ledgers: Record<string, Ledger> }>('control'));
         return ledgers[environment] ?? nothing;
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return nothing;
         throw error;
       }
     },
-  } satisfies ChangeControl;
+    /** By the workflow id that every deployment of an environment has. */
+    async lastDeployment({ service, environment }: Scope): Promise<DeploymentRun | undefined> {
+      const { workflow } = getClient();
+      const workflowId = `deployment.${service}.${environment}`;
+      try {
+        const { runId, startTime, closeTime } = await asked(() => workflow.getHandle(workflowId).describe());
+        const run = { runId, startedAt: startTime.toISOString(), note: '' };
+        if (closeTime === undefined) return run;
+        const known = ended.get(runId) ?? (await endOf(workflow.getHandle(workflowId, runId)));
+        ended.clear();
+        ended.set(runId, known);
+        return { ...run, ...known, endedAt: closeTime.toISOString() };
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return undefined;
+        throw error;
+      }
+    },
+  } satisfies ChangeControl & DeploymentRuns;
+}
+
+/** What a run that has ended returned; one that broke has failed. */
+async function endOf(run: WorkflowHandle): Promise<Pick<DeploymentRun, 'outcome' | 'note'>> {
+  try {
+    const result = Result.safeParse(await run.result()).data;
+    return result === undefined ? { note: '' } : { outcome: result.outcome, note: result.note.slice(0, 500) };
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    return { outcome: 'failed', note: (error.cause?.message ?? error.message).slice(0, 500) };
+  }
 }

@@ -2,7 +2,7 @@
  * Every port in memory, for drills and workflow tests only: a service with a bad release whose errors end when it is rolled back.
  * What a test wants otherwise it overrides, method by method.
  */
-import type { Approval, Policy, Status } from '../src/contracts/index.ts';
+import type { Approval, MemoryTrend, Policy, Review, Status } from '../src/contracts/index.ts';
 import type { Ports } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 
@@ -13,6 +13,9 @@ export interface Simulator {
   /** Pages delivered: person and level. */
   pages: { person: string; level: string; asks: boolean }[];
   records: Status[];
+  /** Documents of reviews, as they were published, and the reviews as they were recorded. */
+  documents: string[];
+  reviews: Review[];
   world: { running: string; previous: string; instances: number; flag: 'on' | 'off'; errorRatio: number };
 }
 
@@ -37,11 +40,17 @@ export const simulatedPolicy: Policy = {
   },
   objectives: { errorRatio: 0.01, p95Ms: 500 },
   alertAt: { errorRatio: 0.05, p95Ms: 2000 },
+  performance: {
+    vitals: { windowSeconds: 3600, minimumSamples: 50 },
+    bundle: true,
+    caching: true,
+    laboratory: {},
+  },
   measure: { windowSeconds: 300, lasting: '10 minutes', every: '1 minute', minimumRequests: 20 },
   coolDown: '10 minutes',
   deployment: {
     procedure: 'production',
-    canary: { weights: [5, 25], bake: '10 minutes', moreErrors: 0.01, slower: 1.5 },
+    canary: { weights: [5, 25], bake: '10 minutes', moreErrors: 0.01, slower: 1.5, checks: [] },
     backup: true,
     migrations: true,
   },
@@ -52,11 +61,23 @@ export const simulatedPolicy: Policy = {
 /** The code that the simulator takes for a person. */
 export const simulatedCode = (person: string): string => `CODE-${person.slice(0, 4).toUpperCase()}`;
 
+const steady = (instance: string): MemoryTrend => ({
+  instance,
+  samples: 20,
+  seconds: 300,
+  restarts: 0,
+  residentBytes: 120e6,
+  residentBytesPerHour: 1e5,
+  heapBytesPerHour: 1e5,
+});
+
 export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
   const world: Simulator['world'] = { running: 'v2', previous: 'v1', instances: 2, flag: 'on', errorRatio: 0.2 };
   const calls: string[] = [];
   const pages: Simulator['pages'] = [];
   const records: Status[] = [];
+  const documents: string[] = [];
+  const reviews: Review[] = [];
   const done = new Set<string>();
   let fence = 0;
   const deployedAt = new Date(0).toISOString();
@@ -72,6 +93,8 @@ export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
   };
   const ports: Ports = {
     policy: async () => simulatedPolicy,
+    onCall: async () => ({ people: ['responder'] }),
+    businessHours: async () => ({ open: true, reason: 'in business hours' }),
     recentReleases: async () => ({
       running: entry(world.running),
       previous: entry(world.previous),
@@ -91,8 +114,9 @@ export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
     affectedUsers: async () => ({ count: 12, sampled: false }),
     topStackTrace: async () => ({ pattern: 'TypeError: no price', frames: ['checkout (checkout.ts:12)'] }),
     errorCorrelations: async () => ({ events: 40, releases: [{ release: world.running, share: 1 }], flags: [] }),
+    errorCount: async () => ({ count: 40, windowSeconds: 300 }),
     errorRatio: async () => ({ ratio: world.errorRatio, requests: 1000, windowSeconds: 300 }),
-    responseTimes: async () => ({ p50Ms: 20, p95Ms: 90, requests: 1000 }),
+    responseTimes: async () => ({ p50Ms: 20, p95Ms: 90, requests: 1000, slowShare: 0 }),
     saturation: async () => ({ busiest: 0.2, instances: world.instances }),
     httpHealth: async () => ({ url: 'simulated', probes: 10, failed: 0, status: 200, p50Ms: 5, p95Ms: 9 }),
     supabaseHealth: async () => ({ rest: { ok: true, ms: 4, detail: '' } }),
@@ -151,13 +175,40 @@ export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
     switchOff: async (approval) =>
       once('switchOff', approval as Approval<never>, () => ([world.flag, world.errorRatio] = ['off', 0])),
     undoSwitchOff: async (approval) => once('undoSwitchOff', approval as Approval<never>, () => (world.flag = 'on')),
+    routeTimes: async () => [
+      { route: 'GET /', now: { requests: 900, perSecond: 3, p50Ms: 20, p95Ms: 90, p99Ms: 150 } },
+    ],
+    memoryTrends: async () => [steady('127.0.0.1:4001'), steady('127.0.0.1:4002')],
+    webVitals: async () => [{ page: '/', device: 'mobile', metric: 'LCP', p75: 1200, samples: 400 }],
+    labVitals: async () => [],
+    bundleChange: async () => ({ entries: [], packages: [], duplicated: [] }),
+    codeChanges: async () => [],
+    cachingStates: async () => [],
+    turnOnCaching: async (approval) => once('turnOnCaching', approval as Approval<never>, () => undefined),
+    undoTurnOnCaching: async (approval) => once('undoTurnOnCaching', approval as Approval<never>, () => undefined),
+    restartInstances: async (approval) => once('restartInstances', approval as Approval<never>, () => undefined),
     announce: async () => undefined,
     page: async ({ page: { person, level, asks } }) => void pages.push({ person, level, asks: asks !== undefined }),
     checkCode: async ({ person, code }) => code === simulatedCode(person),
     requestChange: async () => ({ granted: true, fence: (fence += 1) }),
     reportChange: async () => undefined,
     ledger: async ({ environment }) => ({ environment, changes: [] }),
+    lastRun: async () => null,
+    newestRuns: async () => ({}),
+    drillRunbook: async () => ({ passed: true, note: 'mitigated', timeline: [] }),
+    lastDeployment: async () => undefined,
+    tellOpenAlerts: async () => ({ open: [], told: [] }),
     record: async (status) => void records.push(status),
+    publishReview: async ({ review, markdown }) => {
+      documents.push(markdown);
+      return { path: `postmortems/${review.id}.md`, commit: `commit-${documents.length}` };
+    },
+    recordObjectives: async () => undefined,
+    recordReview: async (review) => void reviews.push(review),
+    fileIssue: async ({ key }) => ({ url: `https://tracker.test/issues/${encodeURIComponent(key)}` }),
+    issueClosed: async () => false,
+    resembling: async () => [],
+    learnedSince: async () => [],
     sendAlert: async () => undefined,
     candidate: async ({ ref, version = '1.4.0' }) => ({
       version,
@@ -167,7 +218,11 @@ export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
       commitCount: 1,
     }),
     createReleaseBranch: async ({ version }) => ({ changed: true, summary: `release/${version} made` }),
+    showDeployment: async ({ state }) => ({ changed: true, summary: state }),
+    publishRelease: async ({ version }) => ({ changed: true, summary: `v${version} is published` }),
+    openPullRequest: async () => ({ changed: true, number: 1, url: 'simulated' }),
     runPipeline: async () => ({ passed: true, summary: 'all passed', log: 'simulated' }),
+    cancelPipeline: async () => ({ changed: false, summary: 'no workflow runs' }),
     deploymentWindow: async () => ({ open: true, reason: 'always open' }),
     backUp: async ({ service, environment }) => ({
       service,
@@ -204,5 +259,5 @@ export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
       },
     ]),
   ) as unknown as Ports;
-  return { ports: counted, calls, pages, records, world };
+  return { ports: counted, calls, pages, records, documents, reviews, world };
 }

@@ -169,12 +169,12 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
     /** Return to the compute before. Nothing happens when it was not changed for this. @throws StaleApproval when it has another now. */
     async undoResizeCompute(approval: Approval<ResizeCompute>): Promise<Effect> {
       const { project, from, to, ...scope } = approvedAction(ResizeCompute, approval);
-      const now = computeOf(await addons(project));
-      if (now === from || !(await journalOf(scope).knows(approval.id)))
+      if (!(await journalOf(scope).knows(approval.id)))
         return { changed: false, summary: `the compute of ${project} was not changed: nothing to undo` };
-      if (now !== to) throw failure('StaleApproval', `${project} runs on ${now}, not on ${to}`);
+      const now = computeOf(await addons(project));
+      if (now !== from && now !== to) throw failure('StaleApproval', `${project} runs on ${now}, not on ${to}`);
       await settle(project, from);
-      return { changed: true, summary: `${project} runs on ${from} again` };
+      return { changed: now !== from, summary: `${project} runs on ${from} again` };
     },
   } satisfies HostedDatabase;
 }

@@ -1,8 +1,9 @@
 /** Whether a service does what it is for: what it answers over HTTP, and what its own program says of it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import { cancellationSignal } from '@temporalio/activity';
 import { z } from 'zod';
+import { beating } from '../src/beating.ts';
 import type { Scope, Settings, SmokeReport, SmokeTest } from '../src/contracts/index.ts';
 import type { Verification } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
@@ -10,7 +11,6 @@ import { environmentOf } from '../src/withheld.ts';
 import { runOnce } from './verification/program.ts';
 import { checkOf, type Check } from './verification/smoke.ts';
 
-const BEAT_MS = 1000;
 const AT_ONCE = 4;
 const COMMIT = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 
@@ -38,11 +38,11 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
     /**
      * Ask each of the configured paths once, four at once; redirects are not followed. An answer that does not come, comes later
      * than `maxMs` or is larger than 1 MiB is a failed test, not a failure. Heartbeats every second. Cancellable.
-     * @throws NotConfigured (permanent) when the environment has no smoke tests: nothing tested is not passed.
+     * @throws NotConfigured (permanent) when the environment has neither smoke tests nor `verify`: nothing tested is not passed.
      */
     async smokeTests(scope: Scope): Promise<SmokeReport> {
-      const { checks } = configOf(scope);
-      if (checks.length === 0)
+      const { checks, verify } = configOf(scope);
+      if (checks.length === 0 && verify === undefined)
         throw failure('NotConfigured', `${scope.service}/${scope.environment} has no deployment.smoke`);
       const tests = await beating(() => inTurn(checks, cancellationSignal()));
       return { passed: tests.every(({ passed }) => passed), tests };
@@ -88,13 +88,4 @@ async function inTurn(checks: Check[], cancelled: AbortSignal): Promise<SmokeRep
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   return tests;
-}
-
-async function beating<T>(work: () => Promise<T>): Promise<T> {
-  const beat = setInterval(() => heartbeat(), BEAT_MS);
-  try {
-    return await work();
-  } finally {
-    clearInterval(beat);
-  }
 }

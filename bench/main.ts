@@ -3,14 +3,10 @@
  * Temporal, on the same server, in turn. Both sides read the same activities, which answer at once; Holdfast's adds its gateway
  * (authentication, durable inbox, dispatch) and its kit. Exit code 1 when a ratio is over the limit.
  */
-import { mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../src/embedded/ports.ts';
 import { startTemporal } from '../src/embedded/temporal.ts';
-import { endProcess, listProcesses, startProcess } from '../src/processes.ts';
+import { cleanUp, groupOf, post, quantile, startPart, stateDir, until } from './rig.ts';
 import type { Noted } from './worker.ts';
 
 const LIMIT = 1.5;
@@ -18,10 +14,7 @@ const WARM_UP = 20;
 const TIMED = 100;
 const GROUPS = 15;
 const GROUP = 10; // with the others under TUNING.maxCachedWorkflows
-const POLL_MS = 5;
 const IDLE_MS = 300;
-const START_MS = 60_000;
-const TOKEN = 'a-bearer-token';
 const SERVICES = WARM_UP + TIMED + GROUPS * GROUP;
 const SIDES = ['holdfast', 'bare'] as const;
 
@@ -32,61 +25,14 @@ interface Side {
   alert: (service: string) => Promise<Response>;
 }
 
-const root = join(import.meta.dirname, '..');
-const stateDir = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
-
-const post = (url: string, body: object): Promise<Response> =>
-  fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}` },
-    body: JSON.stringify(body),
-  });
-
-/** What an Alertmanager sends. */
-const groupOf = (service: string) => ({
-  version: '4',
-  groupKey: service,
-  status: 'firing',
-  alerts: [
-    {
-      status: 'firing',
-      labels: { alertname: 'HighErrorRate', service, environment: 'production', severity: 'critical' },
-      annotations: { summary: 'every fifth request fails' },
-      startsAt: new Date().toISOString(),
-      endsAt: '0001-01-01T00:00:00Z',
-      fingerprint: service,
-    },
-  ],
-});
-
-async function until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
-  const deadline = Date.now() + START_MS;
-  for (;;) {
-    const answer = await ask().catch(() => undefined);
-    if (answer !== undefined) return answer;
-    if (Date.now() > deadline) throw new Error(`${what}: not in ${START_MS / 1000} s, see ${stateDir}/logs`);
-    await sleep(POLL_MS);
-  }
-}
-
 async function startSide(name: Side['name'], address: string): Promise<Side> {
   const [gatewayPort, workerPort] = [await freePort(), await freePort()];
   const start = (part: string, ...args: string[]) =>
-    startProcess({
-      stateDir,
-      name: `${name}-${part}`,
-      command: process.execPath,
-      args,
-      cwd: root,
-      env: {
-        HOLDFAST_STATE_DIR: stateDir,
-        HOLDFAST_CONFIG: 'bench/holdfast.config.ts',
-        BENCH_SERVICES: String(SERVICES),
-        HOLDFAST_ALERTMANAGER_TOKEN: TOKEN,
-        HOLDFAST_GATEWAY_PORT: String(gatewayPort),
-        HOLDFAST_TASK_QUEUE: name,
-        TEMPORAL_ADDRESS: address,
-      },
+    startPart(`${name}-${part}`, args, {
+      BENCH_SERVICES: String(SERVICES),
+      HOLDFAST_GATEWAY_PORT: String(gatewayPort),
+      HOLDFAST_TASK_QUEUE: name,
+      TEMPORAL_ADDRESS: address,
     });
   await start('worker', '--expose-gc', '--import', './bench/heap.ts', 'bench/worker.ts', name, String(workerPort));
   await start('gateway', name === 'holdfast' ? 'src/gateway/main.ts' : 'bench/bare-gateway.ts');
@@ -100,7 +46,11 @@ async function startSide(name: Side['name'], address: string): Promise<Side> {
     name,
     noted,
     heldBytes: () => ask('/heap'),
-    alert: (service) => post(`${gateway}/alerts/${path(service)}`, groupOf(service)),
+    alert: (service) =>
+      post(
+        `${gateway}/alerts/${path(service)}`,
+        groupOf({ alertname: 'HighErrorRate', service, fingerprint: service }),
+      ),
   };
 }
 
@@ -114,9 +64,6 @@ async function open({ name, noted, alert }: Side, service: string): Promise<numb
     return waiting.includes(service) ? (diagnosed[service] as number) - began : undefined;
   });
 }
-
-const quantile = (numbers: number[], q: number): number =>
-  numbers.toSorted((a, b) => a - b)[Math.ceil(q * numbers.length) - 1] as number;
 
 /** Open these incidents on every side, in turn; milliseconds to the first diagnostic, side by side. */
 async function openAll(sides: Side[], from: number, count: number, idleMs = 0): Promise<number[][]> {
@@ -162,6 +109,5 @@ try {
   const median = grown.map((kib) => quantile(kib, 0.5)); // what the engine itself frees in between is an outlier
   print(`JavaScript memory per waiting incident, median of ${GROUPS} groups of ${GROUP}`, 'KiB', median);
 } finally {
-  for (const { name } of await listProcesses(stateDir)) await endProcess(stateDir, name);
-  await rm(stateDir, { recursive: true, force: true });
+  await cleanUp();
 }

@@ -27,7 +27,7 @@ const bare = fileURLToPath(new URL('bare-workflow.ts', import.meta.url));
 const worker = await Worker.create({
   ...TUNING,
   workflowThreadPoolSize: 1,
-  connection: await NativeConnection.connect({ address: config.TEMPORAL_ADDRESS }),
+  connection: await NativeConnection.connect(config.temporal.connection),
   taskQueue: config.HOLDFAST_TASK_QUEUE,
   workflowBundle:
     side === 'bare'

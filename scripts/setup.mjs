@@ -3,34 +3,16 @@
  * whatever Node the machine has. `node scripts/setup.mjs [--test]`
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { missingPrograms } from './programs.mjs';
 
 const OLDEST_NODE = 22;
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const node = join(root, 'node_modules', '.bin', 'node');
 const forTests = process.argv.includes('--test');
 
-/** Programs the tests use that neither npm nor PyPI carries. */
-const PROGRAMS = [
-  { names: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium', brew: '--cask chromium' },
-  { names: ['pgbouncer'], debian: 'pgbouncer', brew: 'pgbouncer', unit: 'pgbouncer' },
-  { names: ['prometheus'], debian: 'prometheus', brew: 'prometheus', unit: 'prometheus' },
-  {
-    names: ['prometheus-alertmanager', 'alertmanager'],
-    debian: 'prometheus-alertmanager',
-    brew: 'alertmanager',
-    unit: 'prometheus-alertmanager',
-  },
-  {
-    names: ['hypopg'],
-    file: '/usr/share/postgresql/15/extension/hypopg.control',
-    debian: 'postgresql-15-hypopg',
-    brew: 'postgresql@15',
-    unit: 'postgresql',
-  },
-];
 const SUITES = {
   chromium: 'the end-to-end tests in a browser (test/e2e)',
   pgbouncer: 'the tests of the connection pool',
@@ -73,20 +55,6 @@ function checkNode() {
     fail(`Holdfast needs Node ${OLDEST_NODE} or later. This is ${version}, and npm could not install the newer one.`);
 }
 
-const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-const isThere = ({ names, file }) =>
-  (file !== undefined && existsSync(file)) ||
-  names.some((name) =>
-    folders.some((folder) => {
-      try {
-        accessSync(join(folder, name), constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    }),
-  );
-
 function isDebian() {
   const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
   return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(release);
@@ -94,7 +62,7 @@ function isDebian() {
 
 /** Install the missing programs where that is possible without asking; tell what is skipped where it is not. */
 function installPrograms() {
-  const missing = PROGRAMS.filter((program) => !isThere(program));
+  const missing = missingPrograms();
   if (missing.length === 0) return;
   if (isDebian() && process.getuid?.() === 0) {
     const packages = missing.map(({ debian }) => debian);
@@ -107,7 +75,7 @@ function installPrograms() {
     const units = missing.flatMap(({ unit }) => unit ?? []);
     if (existsSync('/run/systemd/system') && units.length > 0) run('systemctl', ['disable', '--now', ...units]);
   }
-  for (const program of missing.filter((each) => !isThere(each))) {
+  for (const program of missingPrograms()) {
     const command =
       process.platform === 'darwin'
         ? `brew install ${program.brew}`

@@ -41,7 +41,8 @@ export const mirrorOf = (
   signal,
 });
 
-async function git(signal: AbortSignal, args: string[], env: Record<string, string> = {}): Promise<string> {
+/** Run git without a terminal. @throws Error with its message, without credentials */
+export async function git(signal: AbortSignal, args: string[], env: Record<string, string> = {}): Promise<string> {
   try {
     const { stdout } = await runCommand({
       command: 'git',
@@ -62,7 +63,8 @@ const inMirror = ({ path, signal }: Mirror, ...args: string[]): Promise<string> 
 
 const withoutCredentials = (text: string): string => text.replaceAll(/(\w:\/\/)[^/\s]*@/g, '$1***@').slice(-1500);
 
-const unreachable = (error: unknown): Error => {
+/** What a failed exchange with the original means. */
+export const unreachable = (error: unknown): Error => {
   const message = `the repository of the releases: ${error instanceof Error ? error.message : ''}`;
   return failure(NOT_ALLOWED.test(message) ? 'NotAllowed' : 'Unavailable', message);
 };
@@ -120,7 +122,8 @@ export async function knownCommit(mirror: Mirror, id: string): Promise<string> {
   return await mirroredCommitOf(mirror, id).catch(() => commitOf(mirror, id));
 }
 
-function checkRef(ref: string): void {
+/** @throws Refused (permanent) when it cannot be a ref */
+export function checkRef(ref: string): void {
   if (!GitRef.safeParse(ref).success) throw failure('Refused', `"${ref.slice(0, 100)}" is not a git ref`);
 }
 
@@ -151,6 +154,49 @@ export async function commitsOf(mirror: Mirror, of: { to: string; after?: string
       const [id = '', author = '', at = '', message = ''] = entry.split('\x1f');
       return { id, author, at: new Date(at).toISOString(), message };
     });
+}
+
+/** The files that differ between two commits, with the lines that were added and removed (0 in a binary one). */
+export async function changedFiles(mirror: Mirror, { to, after }: { to: string; after: string }) {
+  const told = await inMirror(mirror, 'diff', '--numstat', '-z', '--no-renames', after, to, '--');
+  return told.split('\0').flatMap((line) => {
+    const [added, removed, path] = line.split('\t');
+    return path === undefined ? [] : [{ path, added: Number(added) || 0, removed: Number(removed) || 0 }];
+  });
+}
+
+export interface FileChange {
+  path: string;
+  added: number;
+  removed: number;
+}
+
+/** The files of each commit that `to` has and `after` does not, with their lines; a binary file has none. */
+export async function filesChanged(
+  mirror: Mirror,
+  of: { to: string; after: string; most: number },
+): Promise<Map<string, FileChange[]>> {
+  const format = ['--format=%x1e%H', '--numstat', '--no-renames', `--max-count=${of.most}`];
+  const log = await inMirror(mirror, '-c', 'core.quotePath=false', 'log', ...format, ...rangeOf(of.to, of.after), '--');
+  const entries = log.split('\x1e').map((entry) => {
+    const [id = '', ...lines] = entry.split('\n').filter((line) => line !== '');
+    const files = lines.flatMap((line) => {
+      const [added, removed, path] = line.split('\t');
+      return path === undefined ? [] : [{ path, added: Number(added) || 0, removed: Number(removed) || 0 }];
+    });
+    return [id, files] as const;
+  });
+  return new Map(entries.filter(([id]) => id !== ''));
+}
+
+/** Ids of those commits whose changed lines hold a word. */
+export async function commitsMentioning(
+  mirror: Mirror,
+  of: { to: string; after: string; word: string },
+): Promise<Set<string>> {
+  const word = of.word.replaceAll(/[^\w-]/g, '.');
+  const log = await inMirror(mirror, 'log', '--format=%H', '-i', `-G${word}`, ...rangeOf(of.to, of.after), '--');
+  return new Set(log.split('\n').filter((id) => id !== ''));
 }
 
 /** How many commits `to` has that `after` does not. */

@@ -1,12 +1,24 @@
 import { createClient, PostgrestError } from '@supabase/supabase-js';
 import { z } from 'zod';
-import { Finding, TimelineEntry, type Status } from './contracts/index.ts';
+import {
+  Finding,
+  ObjectiveDay,
+  Review,
+  TimelineEntry,
+  VitalsSlot,
+  type Scope,
+  type Status,
+} from './contracts/index.ts';
+import type { AuditEntry } from './audit.ts';
 import { failure } from './errors.ts';
 import { parsed, request } from './http.ts';
 
 const TIMEOUT_MS = 10_000;
 /** PostgREST's words for "there is no such function" and "no such table". */
 const NO_SCHEMA = /PGRST202|PGRST205|42883|42P01/;
+
+/** Columns that a search looks into. */
+const SEARCHED = ['service', 'environment', 'runbook', 'summary', 'outcome', 'note'];
 
 const At = z.string().transform((at) => new Date(at).toISOString());
 const absent = <T>(value: T | null): T | undefined => value ?? undefined;
@@ -55,15 +67,44 @@ export interface IncidentRecord {
     workflowId: string,
     runId: string,
   ) => Promise<(RecordedIncident & { timeline: TimelineEntry[] }) | undefined>;
+  /** Write a review, whole. False when the record already holds this revision or a newer one. */
+  saveReview: (review: Review) => Promise<boolean>;
+  /** The review of this id, if it is recorded. */
+  review: (id: string) => Promise<Review | undefined>;
+  /** Newest first. */
+  recentReviews: (limit: number) => Promise<Review[]>;
   /** Newest first, without their timelines. */
   recentIncidents: (limit: number) => Promise<RecordedIncident[]>;
+  /** Idempotent: a slot's sketch only grows. */
+  saveVitals: (slots: VitalsSlot[]) => Promise<boolean>;
+  /** The slots that began since then. */
+  vitals: (of: Scope & { since: string }) => Promise<VitalsSlot[]>;
+  /** Idempotent: of a day, what was measured for longest is kept. */
+  saveObjectives: (days: ObjectiveDay[]) => Promise<boolean>;
+  /** Of one objective, oldest first, since that day. */
+  objectiveDays: (of: Scope & { objective: string; since: string }) => Promise<ObjectiveDay[]>;
+  /** Each entry once and for good. False when the record holds others of this trail. */
+  saveAudit: (trail: string, entries: AuditEntry[]) => Promise<boolean>;
+  /** The last entry of a trail that is recorded, if one is. */
+  auditHead: (trail: string) => Promise<z.output<typeof AuditHead> | undefined>;
+  /** Newest first, those in which every word of `text` occurs. */
+  search: (of: { text: string; limit: number }) => Promise<RecordedIncident[]>;
 }
 
+const AuditHead = z.object({ seq: z.number().int(), hash: z.string() });
+const Reviews = z.array(z.object({ review: Review }));
+
 /** What Postgres can store: `jsonb` refuses U+0000 and half surrogate pairs. */
-const storable = (status: Status): unknown =>
-  JSON.parse(JSON.stringify(status), (_, value: unknown) =>
+const storable = (body: Status | Review | AuditEntry[]): unknown =>
+  JSON.parse(JSON.stringify(body), (_, value: unknown) =>
     typeof value === 'string' ? value.replaceAll('\u0000', '').toWellFormed() : value,
   );
+
+/** The record that the environment names, if it names one. */
+export function recordOf(env: Readonly<Record<string, string | undefined>>): IncidentRecord | undefined {
+  const { RECORD_SUPABASE_URL: url, RECORD_SUPABASE_SECRET_KEY: key } = env;
+  return url === undefined || key === undefined ? undefined : createRecord({ url, key });
+}
 
 /**
  * The record of incidents in Supabase, reached with a secret key (`sb_secret_…`, or the service role's).
@@ -97,6 +138,9 @@ export function createRecord({ url, key }: { url: string; key: string }): Incide
     }
   };
 
+  const reviews = () => client.from('incident_reviews').select('review');
+  const newest = () => client.from('incidents').select('*').order('opened_at', { ascending: false });
+
   return {
     save: (status) => answer('save', z.boolean(), client.rpc('record_incident', { status: storable(status) })),
     async incident(workflowId, runId) {
@@ -110,11 +154,46 @@ export function createRecord({ url, key }: { url: string; key: string }): Incide
       const lines = client.from('incident_timeline').select('at,kind,who,what').match(one).order('seq');
       return { ...found, timeline: await answer('timeline', z.array(Line), lines) };
     },
-    recentIncidents: (limit) =>
+    saveReview: (review) =>
+      answer('save review', z.boolean(), client.rpc('record_review', { review: storable(review) })),
+    async review(id) {
+      const [found] = await answer('review', Reviews, reviews().eq('review_id', id));
+      return found?.review;
+    },
+    async recentReviews(limit) {
+      const newest = reviews().order('detected_at', { ascending: false });
+      const rows = await answer('recent reviews', Reviews, newest.limit(limit));
+      return rows.map(({ review }) => review);
+    },
+    saveVitals: (slots) => answer('save vitals', z.boolean(), client.rpc('record_web_vitals', { vitals: slots })),
+    vitals: ({ service, environment, since }) =>
       answer(
-        'recent incidents',
-        z.array(RecordedIncident),
-        client.from('incidents').select('*').order('opened_at', { ascending: false }).limit(limit),
+        'vitals',
+        z.array(VitalsSlot.extend({ at: At })),
+        client.from('web_vitals').select('*').match({ service, environment }).gte('at', since).order('at'),
       ),
+    saveObjectives: (days) => answer('save objectives', z.boolean(), client.rpc('record_objective_days', { days })),
+    objectiveDays: ({ since, ...of }) =>
+      answer(
+        'objectives',
+        z.array(ObjectiveDay),
+        client.from('objective_days').select('*').match(of).gte('day', since).order('day'),
+      ),
+    saveAudit: (trail, entries) =>
+      answer('save audit', z.boolean(), client.rpc('record_audit', { trail, entries: storable(entries) })),
+    async auditHead(trail) {
+      const of = client.from('audit_trail').select('seq,hash').eq('trail', trail);
+      const [head] = await answer('audit', z.array(AuditHead), of.order('seq', { ascending: false }).limit(1));
+      return head;
+    },
+    recentIncidents: (limit) => answer('recent incidents', z.array(RecordedIncident), newest().limit(limit)),
+    search({ text, limit }) {
+      const words = text.toLowerCase().match(/[\p{L}\p{N}_-]+/gu) ?? [];
+      const anywhere = (word: string): string =>
+        `or(${SEARCHED.map((column) => `${column}.ilike.%${word}%`).join(',')})`;
+      const all = `and(${words.slice(0, 8).map(anywhere).join(',')})`; // one filter: Supabase Lite reads only the last of several
+      const found = words.length === 0 ? newest() : newest().or(all);
+      return answer('search', z.array(RecordedIncident), found.limit(limit));
+    },
   };
 }

@@ -5,7 +5,8 @@
 --   alter role holdfast password '…';
 --
 -- It sees what every session does (pg_monitor) and may end sessions that are no superuser's (pg_signal_backend). It reads no
--- table, owns nothing and is no superuser. It works beside a database that refuses everybody else: on Postgres 16 or newer keep
+-- table, owns nothing and is no superuser. A worker has two connections at most, so that the limit below does for two workers: let
+-- it be higher where there are more. It works beside a database that refuses everybody else: on Postgres 16 or newer keep
 -- slots for it with `reserved_connections = 3` (needs a restart of the server) and the last grant below.
 do $$ begin
   if not exists (select from pg_roles where rolname = 'holdfast') then

@@ -12,7 +12,17 @@ const deployed = (outcome: Deployed['outcome'], endedAt = day(5, 12), commitAt?:
   outcome,
   ...(commitAt && { commitAt }),
 });
-const restored = (startedAt: string, endedAt: string): Restoration => ({ startedAt, endedAt });
+const restored = (startedAt: string, endedAt: string, tookBack?: string): Restoration => ({
+  startedAt,
+  endedAt,
+  ...(tookBack !== undefined && { tookBack }),
+});
+/** A deployment of a version that began on a day. */
+const of = (version: string, began: number, outcome: Deployed['outcome'] = 'verified'): Deployed => ({
+  ...deployed(outcome, day(began, 2), [day(began)]),
+  version,
+  startedAt: day(began, 1),
+});
 
 const NOTHING: Dora = {
   deployments: 0,
@@ -58,6 +68,36 @@ it.each<[string, Deployed[], Restoration[], Partial<Dora>]>([
     [],
     [restored(day(2), day(2, 1)), restored(day(3), day(3, 2)), restored(day(4), day(5))],
     { ...NOTHING, timeToRestoreMs: 2 * HOUR_MS },
+  ],
+  [
+    'that a verified release failed which a rollback took back later, and how long that took',
+    [of('1.0.0', 2), of('1.1.0', 3)],
+    [restored(day(4), day(4, 1), '1.1.0')],
+    { deployments: 2, changeFailureRate: 0.5, leadTimeMs: 2 * HOUR_MS, timeToRestoreMs: HOUR_MS },
+  ],
+  [
+    'that one failed once, which was rolled back by itself and then by a person too',
+    [of('1.0.0', 2), of('1.1.0', 3, 'rolled-back')],
+    [restored(day(4), day(4, 1), '1.1.0'), restored(day(5), day(5, 1), '1.1.0')],
+    { deployments: 2, changeFailureRate: 0.5 },
+  ],
+  [
+    'that the newest deployment of a version before the rollback failed, not one before or after it',
+    [of('1.1.0', 2), of('1.1.0', 3), of('1.1.0', 6)],
+    [restored(day(4), day(4, 1), '1.1.0')],
+    { deployments: 3, changeFailureRate: 1 / 3 },
+  ],
+  [
+    'that one failed whose canary a rollback took away, of those that were superseded',
+    [of('1.0.0', 2), of('1.1.0', 3, 'superseded'), of('1.2.0', 4, 'superseded')],
+    [restored(day(3, 1), day(3, 2), '1.1.0')],
+    { deployments: 2, changeFailureRate: 0.5 },
+  ],
+  [
+    'nothing against a release by an incident that was mitigated otherwise, or by a rollback of what is not known',
+    [of('1.0.0', 2)],
+    [restored(day(3), day(3, 1)), restored(day(4), day(4, 1), 'what ran')],
+    { deployments: 1, changeFailureRate: 0 },
   ],
   [
     'what ended in the time asked about, its first moment in and its last out',

@@ -4,6 +4,7 @@ import { createSimulator } from '../activities/simulator.ts';
 import type { Config } from '../src/config.ts';
 import type { Settings } from '../src/contracts/index.ts';
 import type { Ports } from '../src/contracts/ports.ts';
+import { failure } from '../src/errors.ts';
 
 export interface Composition {
   activities: Partial<Ports>;
@@ -15,13 +16,15 @@ export interface Composition {
   missing: string[];
 }
 
+const ALL = Object.keys(createSimulator().ports);
 type Provider = { env: z.ZodType; createActivities: (env: never, settings: Settings) => object };
 
 /**
  * Configuration → activities. A provider whose variables are absent is not registered; one whose variables are wrong stops the
- * worker, and so do two providers of one activity. @throws Error that names the variable or the two providers.
+ * worker, and so do two providers of one activity. Nothing but what is `wanted` is served.
+ * @throws Error that names the variable or the two providers.
  */
-export function composeActivities(config: Config, settings: Settings): Composition {
+export function composeActivities(config: Config, settings: Settings, wanted: readonly string[] = ALL): Composition {
   const activities: Record<string, unknown> = {};
   const owners: Record<string, string> = {};
   const registered: string[] = [];
@@ -36,18 +39,26 @@ export function composeActivities(config: Config, settings: Settings): Compositi
       absent[name] = parsed.error.issues.map(({ path }) => path.join('.')).join(', ');
       continue;
     }
-    for (const [activity, run] of Object.entries(provider.createActivities(parsed.data as never, settings))) {
+    const provided = Object.entries(provider.createActivities(parsed.data as never, settings));
+    const served = provided.filter(([activity]) => wanted.includes(activity));
+    for (const [activity, run] of served) {
       const other = owners[activity];
       if (other !== undefined)
         throw new Error(`${other} and ${name} both provide "${activity}": configure one of them`);
       owners[activity] = name;
       activities[activity] = run;
     }
-    registered.push(name);
+    if (served.length > 0) registered.push(name);
   }
-  const missing = Object.keys(createSimulator().ports).filter((activity) => !(activity in activities));
+  const missing = wanted.filter((activity) => !(activity in activities));
+  for (const activity of missing) activities[activity] = unprovided(activity);
   return { activities: activities as Partial<Ports>, registered, absent, missing };
 }
+
+/** A local activity that is not registered leaves nothing in the history, and the run could not be replayed: it must fail itself. */
+const unprovided = (activity: string) => async (): Promise<never> => {
+  throw failure('NotConfigured', `nothing provides "${activity}": the worker names at its start the variables to set`);
+};
 
 /** The composition, for people: what is registered, what is not and why. */
 export function describe({ registered, absent, missing }: Composition): string[] {

@@ -1,14 +1,30 @@
-/** The worker: configuration → activities → Temporal. `npm run worker -- [--task-queue <name>]`. */
+/**
+ * The worker: configuration → activities → Temporal. `npm run worker -- [--task-queue <name>]`; of a task queue that environments
+ * name it is the runner.
+ */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Client } from '@temporalio/client';
-import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import { cannotStart, loadConfig, loadSettings } from '../src/config.ts';
+import { REACHING } from '../src/contracts/index.ts';
+import { createLog } from '../src/log.ts';
+import { sharedWithRecord } from '../src/production.ts';
+import { strayCredentials } from '../src/runner-credentials.ts';
+import { createTracing } from '../src/tracing.ts';
 import { composeActivities, describe } from './activities.ts';
 import { workflowBundle } from './bundle.ts';
+import { startDigests, startDrills } from './digests.ts';
 import { startMonitors } from './monitors.ts';
-import { failureSinks, reportActivityFailures, startSentry } from './sentry.ts';
+import { createLaboratories } from './laboratories.ts';
+import { createRunner, settingsOfRunner } from './runners.ts';
+import { failureSinks, startSentry } from './sentry.ts';
+import { activityInterceptors, installRuntime } from './telemetry.ts';
 import { TUNING } from './tuning.ts';
+import { buildIdOf, useFirstBuild, versioned } from './versioning.ts';
 
 const RECONNECT_MS = 2000;
 
@@ -16,53 +32,92 @@ const RECONNECT_MS = 2000;
 async function prepare() {
   const config = loadConfig();
   const settings = await loadSettings(config);
-  const composed = composeActivities(config, settings);
-  for (const line of describe(composed)) console.log(line);
-  if (config.env['SUPABASE_URL'] !== undefined && config.env['SUPABASE_URL'] === config.env['RECORD_SUPABASE_URL'])
-    console.log('warning: record and application share one Supabase; while it is down the record is behind');
-  return { config, settings, activities: composed.activities, bundle: await workflowBundle(config.HOLDFAST_STATE_DIR) };
+  const log = createLog('worker', config);
+  const { values } = parseArgs({ options: { 'task-queue': { type: 'string', default: config.HOLDFAST_TASK_QUEUE } } });
+  const taskQueue = values['task-queue'];
+  const own = settingsOfRunner(settings, taskQueue, config);
+  const composed = own === undefined ? composeActivities(config, settings) : composeActivities(config, own, REACHING);
+  for (const line of describe(composed)) log.info(line);
+  for (const shared of sharedWithRecord(config.env)) log.warn(`warning: ${shared}`);
+  if (own === undefined)
+    for (const { says, remedy } of strayCredentials(config.env, settings)) log.warn(`warning: ${says}: ${remedy}`);
+  const { activities } = composed;
+  const { HOLDFAST_STATE_DIR: stateDir, temporal } = config;
+  const bundle = own === undefined ? await workflowBundle(stateDir, temporal.dataConverter) : undefined;
+  return { config, settings, log, activities, taskQueue, bundle };
 }
 
-const { config, settings, activities, bundle } = await prepare().catch(cannotStart);
-const { values } = parseArgs({ options: { 'task-queue': { type: 'string', default: config.HOLDFAST_TASK_QUEUE } } });
-startSentry(config.SENTRY_DSN, 'holdfast');
-Runtime.install({
-  shutdownSignals: ['SIGINT', 'SIGTERM'],
-  telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
-});
+const { config, settings, log, activities, taskQueue, bundle } = await prepare().catch(cannotStart);
+startSentry(config.SENTRY_DSN, 'holdfast', config.temporal.redact);
+try {
+  installRuntime(config, settings, log);
+} catch (error) {
+  cannotStart(error); // its metrics' port is taken
+}
 
+const tracing = createTracing('worker', config, log.warn);
+const { address, namespace, dataConverter } = config.temporal;
+/** There while this worker serves, for whoever watches its health. */
+const readyFile = join(config.HOLDFAST_STATE_DIR, `worker.${hostname()}.ready`);
 let stopping = false;
+
+/** The build of the control plane's workers, where they are versioned. */
+const build = bundle !== undefined && config.HOLDFAST_VERSIONING === '1' ? buildIdOf(bundle) : undefined;
+
+async function createWorkers(connection: NativeConnection): Promise<Worker[]> {
+  if (bundle === undefined) return [await createRunner({ connection, config, activities, taskQueue, tracing })];
+  const worker = await Worker.create({
+    connection,
+    namespace,
+    taskQueue,
+    dataConverter,
+    workflowBundle: bundle,
+    activities,
+    sinks: failureSinks,
+    interceptors: { activity: activityInterceptors(config, tracing) },
+    ...TUNING,
+    ...(build !== undefined && versioned(bundle)),
+  });
+  return [worker, ...(await createLaboratories({ connection, config, settings, activities, tracing }))];
+}
+
+/** The runs that never end, where they are not there yet. */
+async function startEntities(client: Client): Promise<void> {
+  if (bundle === undefined) return;
+  if (build !== undefined && (await useFirstBuild(client, build, log.warn)))
+    log.info(`new runs begin on ${build}, the first build`);
+  await startMonitors(client, taskQueue, settings);
+  await startDigests(client, taskQueue, settings);
+  await startDrills(client, taskQueue, settings);
+}
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (stopping = true));
 for (;;) {
   try {
-    const connection = await NativeConnection.connect({ address: config.TEMPORAL_ADDRESS });
+    const connection = await NativeConnection.connect(config.temporal.connection);
     try {
-      const worker = await Worker.create({
-        connection,
-        namespace: config.TEMPORAL_NAMESPACE,
-        taskQueue: values['task-queue'],
-        workflowBundle: bundle,
-        activities,
-        sinks: failureSinks,
-        interceptors: { activity: [reportActivityFailures] },
-        ...TUNING,
-      });
-      const running = worker.run();
-      await startMonitors(
-        new Client({ connection, namespace: config.TEMPORAL_NAMESPACE }),
-        config.HOLDFAST_TASK_QUEUE,
-        settings,
-      );
-      console.log(`worker ready on task queue ${values['task-queue']}`);
-      await running;
+      const workers = await createWorkers(connection);
+      const running = workers.map((one) => one.run());
+      try {
+        await startEntities(new Client({ connection, namespace, dataConverter }));
+        mkdirSync(config.HOLDFAST_STATE_DIR, { recursive: true });
+        writeFileSync(readyFile, '');
+        log.info(`worker ready on task queue ${taskQueue}${build === undefined ? '' : ` as build ${build}`}`);
+        await Promise.all(running);
+      } finally {
+        for (const one of workers) if (one.getState() === 'RUNNING') one.shutdown();
+        await Promise.allSettled(running);
+      }
     } finally {
+      rmSync(readyFile, { force: true });
       await connection.close();
     }
   } catch (error) {
-    console.error(`worker: ${error instanceof Error ? error.message : String(error)}`);
+    log.error(`worker: ${error instanceof Error ? error.message : String(error)}`);
   }
   if (stopping) break;
-  console.error(`worker: Temporal at ${config.TEMPORAL_ADDRESS} is away, again in ${RECONNECT_MS / 1000} s`);
+  log.warn(`worker: Temporal at ${address} is away, again in ${RECONNECT_MS / 1000} s`);
   await sleep(RECONNECT_MS);
 }
+await tracing.stop();
 process.exit(0);

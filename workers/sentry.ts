@@ -2,16 +2,11 @@ import * as Sentry from '@sentry/node';
 import { ApplicationFailure } from '@temporalio/common';
 import { isCancellation } from '@temporalio/workflow';
 import type { ActivityInterceptorsFactory, InjectedSinks } from '@temporalio/worker';
+import type { Redact } from '../src/redaction.ts';
 import type { FailureSinks } from './workflow-interceptors.ts';
 
-const SECRET =
-  /(bearer\s+|token["'=:\s]+|secret["'=:\s]+|password["'=:\s]+|postgres(?:ql)?:\/\/[^:\s]+:|sb_secret_|whsec_)[^\s"',@]+/gi;
-
-/** Take secrets out of text that leaves the house. */
-export const scrub = (text: string): string => text.replaceAll(SECRET, '$1[removed]');
-
-/** Send Holdfast's own errors to Sentry, scrubbed; does nothing without a DSN. */
-export function startSentry(dsn: string | undefined, release: string): void {
+/** Send Holdfast's own errors to Sentry, without secrets; does nothing without a DSN. */
+export function startSentry(dsn: string | undefined, release: string, redact: Redact): void {
   if (dsn === undefined) return;
   Sentry.init({
     dsn,
@@ -19,8 +14,8 @@ export function startSentry(dsn: string | undefined, release: string): void {
     tracesSampleRate: 0,
     beforeSend(event) {
       for (const exception of event.exception?.values ?? [])
-        if (exception.value !== undefined) exception.value = scrub(exception.value);
-      if (event.message !== undefined) event.message = scrub(event.message);
+        if (exception.value !== undefined) exception.value = redact(exception.value);
+      if (event.message !== undefined) event.message = redact(event.message);
       delete event.request;
       delete event.server_name;
       return event;

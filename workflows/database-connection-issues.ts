@@ -6,11 +6,12 @@
  * Mitigate  a release that leaks connections: roll it back. Sessions in the way: end them. A slow statement that an index serves: make the index. Clients that wait for a pool
  *           whose connections do not answer: reconnect it. A pool that is merely too small: let it hold more.
  *           A server without room for more, hosted: larger compute.
- * Verify    errors under the objective, answers quick, nobody waits for a connection, for as long as the configuration says.
+ * Verify    connections succeed, errors under the objective, answers quick, nobody waits for a connection, for as long as the
+ *           configuration says.
  * Source    The user's operational runbook; PostgreSQL manual, chapter 27, "Monitoring Database Activity"; pgbouncer.org/usage.
  */
-import { proxyActivities, proxyLocalActivities, sleep } from '@temporalio/workflow';
-import type { ConnectionUse, PoolUse, Release, SessionInTheWay, SlowStatement } from '../src/contracts/index.ts';
+import { patched, proxyActivities, proxyLocalActivities, sleep } from '@temporalio/workflow';
+import type { ConnectionUse, PoolUse, Release, SessionInTheWay } from '../src/contracts/index.ts';
 import type * as ports from '../src/contracts/ports.ts';
 import * as kit from '../src/runbook/index.ts';
 
@@ -32,7 +33,7 @@ export const databaseConnectionIssues = kit.defineRunbook(
     const window = { ...scope, windowSeconds: run.policy.measure.windowSeconds };
     const { longSeconds, maxEnded, restartBy, hosted } = run.policy.database;
     const pause = restartBy === 'pause';
-    let pooled = false;
+    let [pooled, asked] = [false, false];
 
     const diagnose = async () => {
       const now = Date.now();
@@ -53,7 +54,7 @@ export const databaseConnectionIssues = kit.defineRunbook(
         hosted ? run.check('hosted services', () => db.hostedServices(scope), kit.judgeHostedServices) : undefined,
         hosted ? run.check('hosted advisors', () => db.hostedAdvice(scope), kit.judgeAdvice) : undefined,
       ]);
-      pooled = pool.value !== undefined;
+      [pooled, asked] = [pool.value !== undefined, supabase.value !== undefined];
       const young = idle(sessions.value ?? []).length < LEAK && forgotten(connections.value, pool.value);
       if (young) await sleep(`${longSeconds} seconds`); // they become what they are by lasting
       return {
@@ -102,18 +103,11 @@ export const databaseConnectionIssues = kit.defineRunbook(
             act: change.endSessions,
           }),
         slow?.index !== undefined &&
-          kit.remedy({
-            summary: `Make the index ${slow.index.name} on ${slow.index.table}`,
-            why: [
-              `${slow.calls} × ${slow.meanMs} ms: ${slow.query}`,
-              proofOf(slow.index),
-              slow.index.statement.slice(0, 500),
-            ],
-            undo: `drop the index ${slow.index.name}`,
-            risk: 'medium',
-            action: { kind: 'create-index', ...scope, ...planOf(slow.index) },
-            act: change.createIndex,
-            undoIt: change.undoCreateIndex,
+          kit.makeIndex({
+            scope,
+            index: slow.index,
+            why: [`${slow.calls} × ${slow.meanMs} ms: ${slow.query}`],
+            by: change,
           }),
         waiting &&
           pool.serversActive < pool.size &&
@@ -170,12 +164,13 @@ export const databaseConnectionIssues = kit.defineRunbook(
     };
 
     const recovery = async () => {
-      const [ratio, times, pool] = await Promise.all([
+      const [ratio, times, pool, supabase] = await Promise.all([
         app.errorRatio(window),
         app.responseTimes(window),
         pooled ? db.poolUse(scope) : undefined,
+        asked && patched('verify-connections') ? app.supabaseHealth(scope) : undefined,
       ]);
-      return { ratio, times, pool };
+      return { ratio, times, pool, supabase };
     };
     return run.mitigate({ diagnose, propose, verify: () => run.holds(recovery, kit.judgeRecovery(run.policy)) });
   },
@@ -201,10 +196,3 @@ const leaks = (sessions: SessionInTheWay[], { deployedAt }: Release): SessionInT
   );
   return most.length >= LEAK ? most : [];
 };
-
-type Index = NonNullable<SlowStatement['index']>;
-const planOf = ({ costNow: _now, costWith: _with, ...plan }: Index) => plan;
-const proofOf = ({ costNow, costWith }: Index): string =>
-  costWith === undefined
-    ? `unproven (no hypopg): the plan costs ${costNow} and reads the whole table`
-    : `proven by a hypothetical index: the plan costs ${costWith} instead of ${costNow}`;

@@ -4,15 +4,15 @@
  * once, `verified good` only when its health holds.
  */
 import { CancellationScope, proxyActivities, proxyLocalActivities, sleep } from '@temporalio/workflow';
-import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, patched, workflowInfo } from '@temporalio/workflow';
 import type { Scope } from '../src/contracts/index.ts';
-import type { ChangeControl, Deployments, Health } from '../src/contracts/ports.ts';
+import type { ChangeControl, Configuration, Deployments, Health } from '../src/contracts/ports.ts';
 import { delivery, diagnostic, mitigation } from '../src/runbook/index.ts';
 
 const BUSY_TRIES = 20;
 const { release } = proxyActivities<Deployments>(mitigation);
 const { requestChange, reportChange } = proxyActivities<ChangeControl>(delivery);
-const { httpHealth } = proxyLocalActivities<Health>(diagnostic);
+const { httpHealth, policy } = proxyLocalActivities<Health & Configuration>(diagnostic);
 
 export interface Deployment extends Scope {
   ref: string;
@@ -26,6 +26,7 @@ export async function deployRelease({
   const { workflowId, runId } = workflowInfo();
   const holder = `${workflowId}/${runId}`;
   const of = { service, environment, key: `${holder}:deploy` };
+  if (patched('policy-names-runners')) await policy(of);
 
   let grant = await requestChange({ ...of, holder, kind: 'deploy', summary: `deploy ${ref}` });
   for (let tries = 1; !grant.granted && grant.because === 'busy' && tries < BUSY_TRIES; tries += 1) {

@@ -1,23 +1,36 @@
 /**
  * Runbook: high error rate.
- * Trigger   alert `HighErrorRate`: share of failed requests (ratio, 0..1) over the alert threshold (5 % by default).
+ * Trigger   alert `HighErrorRate`: share of failed requests (ratio, 0..1) over the alert threshold (5 % by default); or
+ *           `ManyErrors`: the error tracker counts as many as the configuration says.
  * Diagnose  error tracker: patterns, affected users, stack traces, correlated releases and flags.
- *           Application: Supabase, response times, recent deployments, load.
+ *           Application: Supabase, response times, recent deployments, load; commits since the release before, those that change
+ *           the failing frames first.
  * Mitigate  errors new in the running release: roll it back. Errors that correlate with a flag: switch it off.
  *           Saturation and no new error: scale out. Otherwise hand over with everything gathered.
  * Verify    the error ratio stays under the objective (1 %) for as long as the configuration says; if not, undo.
  * Source    The user's operational runbook; Google SRE Workbook, chapter 5, "Alerting on SLOs".
  */
-import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
-import type { DatabaseHealth, Deployments, ErrorTracker, Flags, Health, Metrics } from '../src/contracts/ports.ts';
+import { patched, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { StackTrace } from '../src/contracts/index.ts';
+import type {
+  CodeHistory,
+  DatabaseHealth,
+  Deployments,
+  ErrorTracker,
+  Flags,
+  Health,
+  Metrics,
+} from '../src/contracts/ports.ts';
 import * as kit from '../src/runbook/index.ts';
 
 const tracker = proxyLocalActivities<ErrorTracker>(kit.diagnostic);
 const app = proxyLocalActivities<Deployments & DatabaseHealth & Health & Metrics & Flags>(kit.diagnostic);
+/** Nobody waits for git longer than for any other reading. */
+const history = proxyActivities<CodeHistory>({ ...kit.inquiry, scheduleToCloseTimeout: '20 seconds' });
 const change = proxyActivities<Deployments & Flags>(kit.mitigation);
 
 export const highErrorRate = kit.defineRunbook(
-  { title: 'High error rate', alerts: ['HighErrorRate'] },
+  { title: 'High error rate', alerts: ['HighErrorRate', 'ErrorRatioBudgetBurn', 'ManyErrors'] },
   async function highErrorRate(run) {
     const { service, environment } = run.incident;
     const scope = { service, environment };
@@ -29,12 +42,22 @@ export const highErrorRate = kit.defineRunbook(
         () => app.recentReleases(scope),
         kit.judgeReleases(Date.now()),
       );
-      const release = releases.value?.running?.version;
+      const { running, previous } = releases.value ?? {};
+      const release = running?.version;
       const inRelease = release === undefined ? window : { ...window, release };
-      const [patterns, , , correlations, , , , , load, flags] = await Promise.all([
+      const changesAt = async (trace: StackTrace | undefined) => {
+        if (running === undefined || previous === undefined || !patched('changes-of-failing-code')) return [];
+        const files = trace === undefined ? [] : kit.failingFiles(trace);
+        const between = { ...scope, from: previous.commit, to: running.commit, routes: [], files };
+        const changes = await run.check('recent code changes', () => history.codeChanges(between), kit.judgeChanges);
+        return kit.suspectCommits(changes.value ?? []);
+      };
+      const [patterns, , commits, correlations, , , , , load, flags] = await Promise.all([
         run.check('error patterns', () => tracker.errorPatterns(inRelease), kit.judgePatterns),
         run.check('affected users', () => tracker.affectedUsers(window), kit.judgeUsers),
-        run.check('stack traces', () => tracker.topStackTrace(window), kit.judgeTrace),
+        run
+          .check('stack traces', () => tracker.topStackTrace(window), kit.judgeTrace)
+          .then(({ value }) => changesAt(value)),
         run.check('correlated releases and flags', () => tracker.errorCorrelations(window), kit.judgeCorrelations),
         run.check('Supabase connectivity', () => app.supabaseHealth(scope), kit.judgeSupabase),
         run.check('application health', () => app.httpHealth(scope), kit.judgeHealth(run.policy.alertAt.p95Ms)),
@@ -49,10 +72,12 @@ export const highErrorRate = kit.defineRunbook(
         correlations: correlations.value,
         load,
         flags: flags.value,
+        commits,
       };
     };
 
-    const propose = ({ releases, patterns, correlations, load, flags }: Awaited<ReturnType<typeof diagnose>>) => {
+    const propose = ({ releases, patterns, load, ...found }: Awaited<ReturnType<typeof diagnose>>) => {
+      const { correlations, flags, commits } = found;
       const { running, previous, maxInstances = 1 } = releases ?? {};
       const fresh = (patterns ?? []).filter((pattern) => pattern.newInRelease);
       const suspect = correlations?.flags.find(
@@ -66,7 +91,10 @@ export const highErrorRate = kit.defineRunbook(
               scope,
               running,
               previous,
-              why: fresh.map((pattern) => `new in ${running.version}: ${pattern.count} × ${pattern.title}`),
+              why: [
+                ...fresh.map((pattern) => `new in ${running.version}: ${pattern.count} × ${pattern.title}`),
+                ...commits.map(({ what }) => `commit ${what}`),
+              ],
               by: change,
             })
           : undefined,
@@ -82,19 +110,12 @@ export const highErrorRate = kit.defineRunbook(
             })
           : undefined,
         fresh.length === 0 && patterns && load.verdict === 'bad' && running && running.instances < maxInstances
-          ? kit.remedy({
-              summary: `Scale ${service} out from ${running.instances} to ${Math.min(running.instances * 2, maxInstances)} instances`,
+          ? kit.scaleOut({
+              scope,
+              from: running.instances,
+              to: Math.min(running.instances * 2, maxInstances),
               why: [load.summary, `no error is new in ${running.version}`],
-              undo: `return to ${running.instances} instances`,
-              risk: 'low',
-              action: {
-                kind: 'scale',
-                ...scope,
-                from: running.instances,
-                to: Math.min(running.instances * 2, maxInstances),
-              },
-              act: change.scale,
-              undoIt: change.undoScale,
+              by: change,
             })
           : undefined,
       ];

@@ -1,76 +1,96 @@
 /**
- * Monitor of one service: in every environment that asks for it, raises `HighErrorRate` when the error ratio is over its alert
- * threshold, and `DatabaseConnectionIssues` when the database does not answer, or clients wait for its pool, or sessions for
- * one another; each in two readings in a row, and resolved after three good ones. While the database is in trouble the errors
- * are its symptom and raise nothing. What goes on firing is told again every 15 minutes: the gateway opens an incident anew
- * where the last one ended and an hour has passed. Continues as new by count.
+ * Monitor of one service, in every environment that asks for it.
+ * Raises    `HighErrorRate`, `SlowResponses` and `ManyErrors` over their alert thresholds; `DatabaseConnectionIssues` when the database does
+ *           not answer, or clients wait for its pool, or sessions for one another; the burn of an error budget; `FailedDeployment`;
+ *           `MemoryLeak` when an instance grows without end; `WebVitalsFailing` when real users wait;
+ *           `MonitoringBlind` when something could not be read for long.
+ * Steady    each after two readings in a row, resolved after three good ones; too few requests say nothing. While the database
+ *           is in trouble the rest is its symptom and raises nothing. What goes on firing is told again every 15 minutes: the
+ *           gateway opens an incident anew where the last one ended and an hour has passed.
+ * Source    Google SRE Workbook, chapter 5, "Alerting on SLOs", multiwindow, multi-burn-rate alerts.
+ * A tick is a timer and one batch of local activities. Continues as new by count.
  */
 import {
   allHandlersFinished,
   condition,
-  continueAsNew,
   defineQuery,
   defineSignal,
+  patched,
   proxyActivities,
   proxyLocalActivities,
   setHandler,
   sleep,
 } from '@temporalio/workflow';
-import type { Alert, Policy, Scope } from '../src/contracts/index.ts';
-import type {
-  AlertSender,
-  Configuration,
-  ConnectionPool,
-  DatabaseSessions,
-  DatabaseHealth,
-  Metrics,
-} from '../src/contracts/ports.ts';
 import {
-  delivery,
-  diagnostic,
-  judgeErrorRatio,
-  judgeInTheWay,
-  judgePool,
-  judgeSupabase,
-} from '../src/runbook/index.ts';
+  MonitorSettings,
+  type DeploymentRun,
+  type ObjectiveReport,
+  type OpenAtSources,
+  type Policy,
+  type Scope,
+} from '../src/contracts/index.ts';
+import type * as ports from '../src/contracts/ports.ts';
+import * as kit from '../src/runbook/index.ts';
 
-const TICKS_PER_RUN = 400;
-const REPEAT_MS = 15 * 60 * 1000;
-const { policy: readPolicy } = proxyLocalActivities<Configuration>(diagnostic);
-const { errorRatio, poolUse, sessionsInTheWay, supabaseHealth } = proxyLocalActivities<
-  Metrics & ConnectionPool & DatabaseSessions & DatabaseHealth
->(diagnostic);
-const { sendAlert } = proxyActivities<AlertSender>(delivery);
-
-/** How one alert stands; carried over from run to run. */
-export interface Tracked {
-  /** Start of the alert, while it fires. */
-  firingSince?: string | undefined;
-  /** When it was last told that it fires, ms since the epoch. */
-  toldAt?: number | undefined;
-  over: number;
-  under: number;
-}
+const TICKS_PER_RUN = 200;
+/** After a monitor was away itself, all of the platform may have been: the service gets so long to come back. */
+const RETURNS_WITHIN_MS = 5 * 60 * 1000;
+/** Errors are few again under this share of what raised the alert. */
+const CALM = 0.5;
+const DEFAULTS = { ...MonitorSettings.parse({}), metrics: false };
+const { recordObjectives } = proxyActivities<ports.ObjectiveKeeper>({
+  ...kit.projection,
+  scheduleToCloseTimeout: '30 seconds',
+});
+const { policy: readPolicy } = proxyLocalActivities<ports.Configuration>(kit.diagnostic);
+const read = proxyLocalActivities<
+  ports.Metrics &
+    ports.ErrorCounts &
+    ports.Health &
+    ports.DatabaseHealth &
+    ports.ConnectionPool &
+    ports.DatabaseSessions &
+    ports.DeploymentRuns &
+    ports.OpenAlerts
+>(kit.diagnostic);
 
 export interface Watched {
   environment: string;
   /** By the name of the alert. */
-  alerts: Record<string, Tracked>;
+  alerts: Record<string, kit.Tracked>;
+  /** Alerts about error budgets, by name and burn rate: they go on for as long as their window remembers. */
+  burns?: Record<string, kit.Tracked>;
+  /** By the name of the objective. */
+  objectives?: Record<string, kit.Kept>;
+  /** By what is read: since when it cannot be, ms since the epoch; null while it can. */
+  blindSince?: Record<string, number | null>;
+  tickedAt?: number;
+  wasUp?: boolean;
+  /** Since when it is waited for it to be up, for the first time or again. */
+  awaitedSince?: number | undefined;
+  /** When the database was last in trouble. */
+  troubledAt?: number;
+  deployment?: { seen?: string; failed?: { runId: string; startsAt: string } };
 }
 
 export interface Monitor {
   service: string;
   every: string;
   watched: Watched[];
+  /** Where this monitor asks the sources of alerts what is open there, and what is over, for all services. */
+  askForAlerts?: string | undefined;
+  sources?: OpenAtSources & { askedAt: number };
 }
 
 /** What the configuration asks to be watched. */
 export interface WatchOrder {
   every: string;
   environments: string[];
+  askForAlerts?: string;
 }
 
 export const watchedQuery = defineQuery<Watched[]>('watched');
+export const objectivesQuery = defineQuery<ObjectiveReport[]>('objectives');
 export const watchSignal = defineSignal<[WatchOrder]>('watch');
 
 export async function monitorService(monitor: Monitor): Promise<void> {
@@ -79,91 +99,200 @@ export async function monitorService(monitor: Monitor): Promise<void> {
   setHandler(watchedQuery, () => monitor.watched, {
     description: 'What is watched, and which alert is firing since when',
   });
+  setHandler(objectivesQuery, () => monitor.watched.flatMap((one) => reportsOf(one, policies.get(one.environment))), {
+    description: 'Objectives: now, error budget left, burn rates, trend over 28 days',
+  });
   setHandler(
     watchSignal,
-    ({ every, environments }) => {
+    ({ every, environments, askForAlerts }) => {
       policies.clear();
-      monitor.every = every;
+      [monitor.every, monitor.askForAlerts] = [every, askForAlerts];
       monitor.watched = environments.map(
         (environment) => monitor.watched.find((one) => one.environment === environment) ?? { environment, alerts: {} },
       );
     },
     { description: 'From a worker that starts: what the configuration asks to be watched' },
   );
-  for (let tick = 0; tick < TICKS_PER_RUN; tick += 1) {
-    await Promise.all(
-      monitor.watched.map(async (one) => {
+  const due = kit.dueToContinue();
+  for (let tick = 0; tick < TICKS_PER_RUN && !due(); tick += 1) {
+    const now = Date.now(); // before the readings: a replay sees another time after them
+    await Promise.all([
+      askSources(monitor, now),
+      ...monitor.watched.map(async (one) => {
         const { environment } = one;
         const policy = policies.get(environment) ?? (await readPolicy({ service, environment }));
         policies.set(environment, policy);
-        await watch(service, one, policy);
+        await watch({ service, environment }, one, policy, { now, everySeconds: kit.secondsOf(monitor.every) });
       }),
-    );
+    ]);
     await sleep(monitor.every);
   }
+  if (patched('record-objectives')) await recordDays(monitor);
   await condition(allHandlersFinished);
-  await continueAsNew<typeof monitorService>(monitor);
+  await kit.continueOn<typeof monitorService>(monitor);
 }
 
-async function watch(service: string, { environment, alerts }: Watched, policy: Policy): Promise<void> {
-  const scope = { service, environment };
-  const now = Date.now(); // before the readings: a replay sees another time after them
-  const trackedBy = (name: string): Tracked => (alerts[name] ??= { over: 0, under: 0 });
-  const [health, pool, sessions, ratio] = await Promise.all([
-    supabaseHealth(scope).catch(() => undefined),
-    poolUse(scope).catch(() => undefined),
-    sessionsInTheWay(scope).catch(() => undefined),
-    errorRatio({ ...scope, windowSeconds: policy.measure.windowSeconds }).catch(() => undefined),
+/** A record that is away gets them from the next run: a day is written whole. */
+async function recordDays({ service, watched }: Monitor): Promise<void> {
+  const days = watched.flatMap(({ environment, objectives = {} }) =>
+    kit.daysToRecord({ service, environment }, objectives),
+  );
+  if (days.length > 0) await recordObjectives(days).catch(() => undefined);
+}
+
+/** What does not answer is asked again at the next tick. */
+async function askSources(monitor: Monitor, now: number): Promise<void> {
+  const { askForAlerts, sources = { open: [], told: [], askedAt: 0 } } = monitor;
+  if (askForAlerts === undefined || now - sources.askedAt < kit.secondsOf(askForAlerts) * 1000) return;
+  const { askedAt: _, ...before } = sources;
+  const found = await read.tellOpenAlerts(before).catch(() => undefined);
+  if (found !== undefined) monitor.sources = { ...found, askedAt: now };
+}
+
+interface Tick {
+  now: number;
+  everySeconds: number;
+}
+
+async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Promise<void> {
+  const { now, everySeconds } = tick;
+  const terms = policy.monitor ?? DEFAULTS;
+  const { windowSeconds } = policy.measure;
+  const window = { ...scope, windowSeconds };
+  const { alertAt } = policy;
+  const { errors: limit } = alertAt;
+  const [health, pool, sessions, ratio, times, probe, deployment, errors, performance] = await Promise.all([
+    read.supabaseHealth(scope).catch(() => undefined),
+    read.poolUse(scope).catch(() => undefined),
+    read.sessionsInTheWay(scope).catch(() => undefined),
+    read.errorRatio(window).catch(() => undefined),
+    read.responseTimes(window).catch(() => undefined),
+    read.httpHealth({ ...scope, probes: 1 }).catch(() => undefined),
+    read.lastDeployment(scope).catch(() => null),
+    limit === undefined ? undefined : read.errorCount(window).catch(() => undefined),
+    kit.watchPerformance(scope, policy),
   ]);
+  const telling: Promise<void>[] = [];
+  const judge = (tracked: kit.Tracked, over: boolean, under: boolean, told: Omit<kit.Told, 'scope'>): void => {
+    kit.count(tracked, over, under);
+    telling.push(kit.tell(tracked, { scope, ...told }, { now, ...terms }));
+  };
+  const trackedBy = (name: string): kit.Tracked => (one.alerts[name] ??= { over: 0, under: 0 });
 
   const database = trackedBy('DatabaseConnectionIssues');
   const judged = [
-    ...(health === undefined ? [] : [judgeSupabase(health)]),
-    ...(pool === undefined ? [] : [judgePool(pool)]),
-    ...(sessions === undefined ? [] : [judgeInTheWay(sessions.filter(({ blocks }) => blocks > 0))]),
+    ...(health === undefined ? [] : [kit.judgeSupabase(health)]),
+    ...(pool === undefined ? [] : [kit.judgePool(pool)]),
+    ...(sessions === undefined ? [] : [kit.judgeInTheWay(sessions.filter(({ blocks }) => blocks > 0))]),
   ];
   if (judged.length > 0) {
     const bad = judged.find(([verdict]) => verdict === 'bad');
-    count(database, bad !== undefined, bad === undefined);
-    await tell({ scope, now, name: 'DatabaseConnectionIssues', summary: (bad ?? judged[0])?.[1] ?? '' }, database);
+    const summary = (bad ?? judged[0])?.[1] ?? '';
+    judge(database, bad !== undefined, bad === undefined, { name: 'DatabaseConnectionIssues', summary });
+  }
+  if (database.over > 0 || database.firingSince !== undefined) one.troubledAt = now;
+  /** For as long as a window of so many ms remembers it. */
+  const troubled = (ms: number): boolean => now - (one.troubledAt ?? -Infinity) < ms;
+
+  const minimumRequests = policy.measure.minimumRequests + kit.ownProbes(windowSeconds, everySeconds);
+  const counting = { ...policy, measure: { ...policy.measure, minimumRequests } };
+  /** What users meet: over its alert threshold, and within what it is to hold. */
+  const judgeMet = (name: string, [alerting, summary]: kit.Judgement, [holding]: kit.Judgement): void =>
+    judge(trackedBy(name), alerting === 'bad' && !troubled(windowSeconds * 1000), holding === 'ok', { name, summary });
+  if (ratio !== undefined) {
+    const judgeBy = (most?: number) => kit.judgeErrorRatio(counting, most)(ratio);
+    judgeMet('HighErrorRate', judgeBy(alertAt.errorRatio), judgeBy());
+  }
+  if (times !== undefined) {
+    const judgeBy = (most?: number) => kit.judgeResponseTimes(counting, most)(times);
+    judgeMet('SlowResponses', judgeBy(alertAt.p95Ms), judgeBy());
+  }
+  if (errors !== undefined && limit !== undefined)
+    judgeMet('ManyErrors', kit.judgeErrorCount(limit)(errors), kit.judgeErrorCount(limit * CALM)(errors));
+  for (const { name, verdict, summary } of performance)
+    judge(trackedBy(name), verdict === 'bad', verdict === 'ok', { name, summary, severity: 'warning' });
+  const sinceSeconds = one.tickedAt === undefined ? everySeconds : (now - one.tickedAt) / 1000;
+  const counts = isExpected(one, now, probe !== undefined && probe.failed < probe.probes);
+  one.tickedAt = now;
+  for (const indicator of kit.indicatorsOf(policy, everySeconds, { ratio, times, probe: counts ? probe : undefined })) {
+    const { budget } = kit.keep((one.objectives ??= {}), indicator, { ...tick, sinceSeconds });
+    for (const rate of terms.burnRates) {
+      const [verdict, summary] = kit.judgeBurn(indicator, budget, rate, now);
+      const tracked = ((one.burns ??= {})[burnOf(indicator.alert, rate.name)] ??= { over: 0, under: 0 });
+      const { severity } = rate;
+      const told = { name: indicator.alert, severity, summary, labels: { burn: rate.name } };
+      judge(tracked, verdict === 'bad' && !troubled(kit.remembersMs(rate)), verdict === 'ok', told);
+    }
   }
 
-  if (ratio === undefined) return; // blind: neither over nor under
-  const errors = trackedBy('HighErrorRate');
-  const [alerting, summary] = judgeErrorRatio(policy, policy.alertAt.errorRatio)(ratio);
-  const [holding] = judgeErrorRatio(policy)(ratio);
-  const symptom = database.over > 0 || database.firingSince !== undefined;
-  count(errors, alerting === 'bad' && !symptom, holding === 'ok');
-  await tell({ scope, now, name: 'HighErrorRate', summary }, errors);
+  const blind = blindTo(one, now, {
+    'the metrics': { value: ratio, expected: terms.metrics },
+    'the database': { value: health, expected: false },
+    'the pool': { value: pool, expected: false },
+    'the sessions of the database': { value: sessions, expected: false },
+    ...(limit !== undefined && { 'the error tracker': { value: errors, expected: true } }),
+    'the health path': { value: probe, expected: true },
+  });
+  const lasting = blind.filter(({ since }) => now - since >= kit.secondsOf(terms.blindAfter) * 1000);
+  const unread = lasting.map(({ what, since }) => `${what} since ${new Date(since).toISOString()}`);
+  judge(trackedBy('MonitoringBlind'), lasting.length > 0, blind.length === 0, {
+    name: 'MonitoringBlind',
+    summary: unread.length === 0 ? 'all can be read again' : `monitoring is blind: it cannot read ${unread.join('; ')}`,
+  });
+  await Promise.all([...telling, tellDeployment(scope, one, deployment)]);
 }
 
-function count(tracked: Tracked, over: boolean, under: boolean): void {
-  tracked.over = over ? tracked.over + 1 : 0;
-  tracked.under = under ? tracked.under + 1 : 0;
+/** Whether the service should be up: a service that never was is not down. */
+function isExpected(one: Watched, now: number, up: boolean): boolean {
+  if (one.tickedAt === undefined || now - one.tickedAt > RETURNS_WITHIN_MS) one.awaitedSince = now;
+  if (up) [one.wasUp, one.awaitedSince] = [true, undefined];
+  return one.wasUp === true && (one.awaitedSince === undefined || now - one.awaitedSince > RETURNS_WITHIN_MS);
 }
 
-/** Send what has begun, goes on, or has ended; what the gateway does not take is told again at the next reading. */
-async function tell(of: { scope: Scope; now: number; name: string; summary: string }, tracked: Tracked): Promise<void> {
-  const { scope, now, name, summary } = of;
-  const { firingSince: startsAt = new Date(now).toISOString() } = tracked;
-  const send = (status: Alert['status']): Promise<boolean> =>
-    sendAlert({
-      ...scope,
-      source: 'monitor',
-      key: `monitor:${scope.service}:${scope.environment}:${name}:${startsAt}:${status}`,
-      name,
-      severity: 'critical',
-      status,
-      summary,
-      startsAt,
-      labels: { alertname: name, ...scope },
-    }).then(
-      () => true,
-      () => false,
-    );
-  if (tracked.under >= 3 && tracked.firingSince !== undefined) {
-    if (await send('resolved')) tracked.firingSince = tracked.toldAt = undefined;
-  } else if (tracked.over >= 2 && now - (tracked.toldAt ?? 0) >= REPEAT_MS) {
-    if (await send('firing')) [tracked.firingSince, tracked.toldAt] = [startsAt, now];
+const burnOf = (alert: string, rate: string): string => `${alert}/${rate}`;
+
+/** What cannot be read now though it should be, or could be once. */
+function blindTo(
+  one: Watched,
+  now: number,
+  readings: Record<string, { value: object | undefined; expected: boolean }>,
+): { what: string; since: number }[] {
+  const known = (one.blindSince ??= {});
+  return Object.entries(readings).flatMap(([what, { value, expected }]) => {
+    if (value !== undefined) known[what] = null;
+    else if (expected || what in known) known[what] ??= now;
+    const since = known[what];
+    return typeof since === 'number' ? [{ what, since }] : [];
+  });
+}
+
+const FAILED = { 'rolled-back': 'warning', failed: 'critical', 'handed-over': 'critical' } as const;
+
+/** A deployment that has failed is told once, and resolved by one that is released. What ended before the monitor began is not told. */
+async function tellDeployment(scope: Scope, one: Watched, run: DeploymentRun | undefined | null): Promise<void> {
+  const state = (one.deployment ??= {});
+  if (run === null) return; // could not be read
+  if (run === undefined) return void (state.seen ??= 'none');
+  const { runId, endedAt, outcome, note } = run;
+  if (endedAt === undefined || runId === state.seen) return;
+  const severity = Object.entries(FAILED).find(([name]) => name === outcome)?.[1];
+  const about = { scope, name: 'FailedDeployment', summary: `the deployment ended as ${outcome}: ${note}` };
+  if (state.seen !== undefined && severity !== undefined) {
+    if (!(await kit.send({ ...about, severity }, { status: 'firing', startsAt: endedAt, of: runId }))) return;
+    state.failed = { runId, startsAt: endedAt };
+  } else if (outcome === 'released' && state.failed !== undefined) {
+    const { runId: of, startsAt } = state.failed;
+    if (!(await kit.send(about, { status: 'resolved', startsAt, of }))) return;
+    delete state.failed;
   }
+  state.seen = runId;
 }
+
+const reportsOf = ({ environment, objectives = {}, burns = {} }: Watched, policy: Policy | undefined) =>
+  Object.entries(objectives).map(([name, kept]) =>
+    kit.reportOf(environment, name, kept, {
+      now: Date.now(),
+      burnRates: (policy?.monitor ?? DEFAULTS).burnRates,
+      firing: (rate) => burns[burnOf(kept.alert, rate)]?.firingSince !== undefined,
+    }),
+  );

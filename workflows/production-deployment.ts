@@ -1,12 +1,12 @@
 /**
  * Procedure: production deployment.
  * Steps     approval; deployment window; backup, proved; migrations that add; canary, step by step, then all of the traffic;
- *           monitor; smoke tests; verify metrics; migrations that take away what nothing needs any more. Then, and only then,
+ *           monitor; smoke tests, by paths and by a command; verify metrics; migrations that take away what nothing needs any more. Then, and only then,
  *           the release is verified good.
  * Undo      in reverse order: the traffic returns to what ran before, to which what was added (expand) does no harm.
  * Source    The user's operational runbook, "Production Deployment"; Google SRE Workbook, chapter 16, "Canarying Releases".
  */
-import { proxyActivities } from '@temporalio/workflow';
+import { patched, proxyActivities } from '@temporalio/workflow';
 import type { Scope } from '../src/contracts/index.ts';
 import type * as ports from '../src/contracts/ports.ts';
 import * as kit from '../src/runbook/index.ts';
@@ -56,8 +56,8 @@ export const productionDeployment = kit.defineProcedure(
     if (commit === running?.commit) return run.refuse(`${running.version} is this commit, and runs already`);
     if (kit.unmarked(plan).length > 0)
       return run.refuse(`${kit.unmarked(plan).join('; ')}: expand first, or mark it "-- holdfast: contract"`);
-    if (kit.brokenRules(evidence).length > 0 && order.override === undefined)
-      return run.refuse(`${kit.brokenRules(evidence).join('; ')}; an override needs a reason and a second person`);
+    if (kit.forbidden(evidence).length > 0)
+      return run.refuse(`${kit.forbidden(evidence).join('; ')}; an override needs a reason and a second person`);
 
     const { contract } = kit.stagesOf(plan);
     const rollout = { ...scope, version, commit, running };
@@ -72,6 +72,7 @@ export const productionDeployment = kit.defineProcedure(
       ...(contract.length > 0 ? [{ name: CONTRACT, undo: 'cannot be taken back; the backup has it' }] : []),
     ];
     run.plan(steps);
+    run.about({ version, commit, since: running?.commit });
     await run.approve({
       summary: `Deploy ${version} of ${service} to ${environment}${running === undefined ? '' : `, where ${running.version} runs`}`,
       why: kit.reasons(evidence, steps),
@@ -97,12 +98,12 @@ export const productionDeployment = kit.defineProcedure(
       return run.refuse(
         `${now.running?.version ?? 'nothing'} runs by now, not ${running?.version ?? 'nothing'} as when it was approved: deploy again`,
       );
-    const broken = kit.brokenRules({
+    const forbidden = kit.forbidden({
       ...evidence,
       ledger: now.here,
       verified: kit.verifiedThere(now.before, candidate),
     });
-    if (broken.length > 0 && order.override === undefined) return run.refuse(`by now ${broken.join('; ')}`);
+    if (forbidden.length > 0) return run.refuse(`by now ${forbidden.join('; ')}`);
     if (backup)
       await run.step(
         BACKUP,
@@ -124,7 +125,16 @@ export const productionDeployment = kit.defineProcedure(
       );
     await kit.rollOut(run, rollout, asked, fence);
     await run.step(MONITOR, () => kit.staysHealthy(run, version), { tell: (told) => told });
-    await run.step(SMOKE, async () => kit.assertPassed(run, await work.smokeTests(scope)), { tell: (told) => told });
+    await run.step(
+      SMOKE,
+      async () => {
+        const paths = await work.smokeTests(scope);
+        if (!paths.passed || !patched('smoke-commands')) return kit.assertPassed(run, paths);
+        const command = await work.verifyFunctionality({ ...scope, commit, key: `${run.key}:verify` });
+        return kit.assertPassed(run, { ...command, tests: [...paths.tests, ...command.tests] });
+      },
+      { tell: (told) => told },
+    );
     await run.step(METRICS, () => kit.staysHealthy(run, version), { tell: (told) => told });
     const contracted =
       contract.length === 0 ||

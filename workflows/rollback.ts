@@ -1,10 +1,11 @@
 /**
  * Procedure: rollback.
  * Steps     identify the last verified good version that the schema can serve; revert the traffic; verify health; notify the team.
+ *           What was done is kept as an attempt, of which the review and the figures of deliveries tell.
  * Undo      none: what it leaves is what was good before. No approval: a person asked for it by name.
  * Source    The user's operational runbook, "Rollback Procedure".
  */
-import { proxyActivities } from '@temporalio/workflow';
+import { patched, proxyActivities } from '@temporalio/workflow';
 import type * as ports from '../src/contracts/ports.ts';
 import * as kit from '../src/runbook/index.ts';
 
@@ -31,23 +32,24 @@ export const rollback = kit.defineProcedure(
     if (found === undefined) return run.refuse('no version to return to');
     const { bad, target } = found;
     const { version, commit, digest, schema } = target;
+    run.about({ version, commit });
+    const summary = `roll back to ${version}`;
+    const action = { kind: 'roll-back', ...scope, from: bad ?? 'what ran', to: version } as const;
+    const came = patched('rollbacks-reviewed') ? run.attempt({ action, summary }) : undefined;
 
     await run.step(
       REVERT,
       async () => {
-        const fence = await run.mayAct({
-          kind: 'roll-back',
-          version,
-          running: bad,
-          summary: `roll back to ${version}`,
-        });
+        const fence = await run.mayAct({ kind: 'roll-back', version, running: bad, summary });
         const done = await look.release({ ...scope, ref: version, commit, key: `${run.key}:release`, fence });
         run.serves(version);
+        came?.('not-measurable');
         return done;
       },
       { tell: ({ summary }) => summary, required: true },
     );
-    await run.step(HEALTH, () => kit.staysHealthy(run, version), { tell: (told) => told });
+    const healthy = await run.step(HEALTH, () => kit.staysHealthy(run, version), { tell: (told) => told });
+    if (healthy !== undefined) came?.('helped');
     await run.verified({ version, commit, digest, ...(schema !== undefined && { schema }) }, bad);
     const told = `${service} is back on ${version} in ${environment}; ${bad ?? 'what ran'} is held`;
     await run.step(NOTIFY, () => run.notify(told), { tell: (who) => who });

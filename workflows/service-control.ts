@@ -7,14 +7,12 @@
 import {
   allHandlersFinished,
   condition,
-  continueAsNew,
   defineQuery,
   defineUpdate,
   getExternalWorkflowHandle,
   setHandler,
-  workflowInfo,
 } from '@temporalio/workflow';
-import { supersede } from '../src/runbook/index.ts';
+import { continueOn, dueToContinue, supersede } from '../src/runbook/index.ts';
 import type { ChangeReport, ChangeRequest, Freeze, Grant, Ledger } from '../src/contracts/index.ts';
 
 const HANDLED_PER_RUN = 500;
@@ -124,9 +122,11 @@ export async function serviceControl(control: Control): Promise<void> {
     { description: 'Tell how a granted change ended' },
   );
 
-  await condition(() => handled >= HANDLED_PER_RUN || workflowInfo().continueAsNewSuggested);
+  const due = dueToContinue();
+
+  await condition(() => handled >= HANDLED_PER_RUN || due());
   await condition(allHandlersFinished);
-  await continueAsNew<typeof serviceControl>(control);
+  await continueOn<typeof serviceControl>(control);
 }
 
 /** A deployment whose grant is gone must not go on as if it had the traffic. */

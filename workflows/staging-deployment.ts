@@ -9,7 +9,7 @@ import type * as ports from '../src/contracts/ports.ts';
 import * as kit from '../src/runbook/index.ts';
 
 const git = proxyActivities<ports.Repository>(kit.mitigation);
-const work = proxyActivities<ports.Pipeline & ports.Verification & ports.Migrations>(kit.longWork);
+const work = proxyActivities<ports.Verification & ports.Migrations>(kit.longWork);
 const { recentReleases } = proxyActivities<ports.Deployments>(kit.delivery);
 
 const [BRANCH, PIPELINE, MIGRATE] = [
@@ -50,11 +50,12 @@ export const stagingDeployment = kit.defineProcedure(
     );
     if (candidate === undefined) return run.refuse(`${ref} names nothing to deploy`);
     const { version, commit, digest } = candidate;
+    run.about({ version, commit });
 
     await run.step(
       PIPELINE,
       async () => {
-        const built = await work.runPipeline({ ...scope, commit, key: `${run.key}:pipeline` });
+        const built = await kit.pipelineEnded(run, { ...scope, commit, key: `${run.key}:pipeline` });
         const told = `${built.summary}; its log: ${built.log}`;
         return built.passed ? told : run.rollBack(`the pipeline failed: ${told}`);
       },

@@ -34,20 +34,6 @@ export function intervalsOf(span: Span, timeZone: string): Intervals {
   return 'rule' in span ? recurring(span, timeZone) : once(span);
 }
 
-/** @throws Error when there is no such time zone. */
-export function checkTimeZone(timeZone: string): void {
-  attempt('timeZone', `there is no "${timeZone}"`, () =>
-    Temporal.Instant.from('2000-01-01T00:00Z').toZonedDateTimeISO(timeZone),
-  );
-}
-
-/** A moment as its people read it: `2026-12-24 18:00 +01:00 Europe/Berlin`. */
-export function localTime(ms: number, timeZone: string): string {
-  const at = Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone);
-  const time = at.toPlainTime().toString({ smallestUnit: 'minute' });
-  return [at.toPlainDate().toString(), time, ...(timeZone === 'UTC' ? [] : [at.offset]), timeZone].join(' ');
-}
-
 function once({ from, until }: Exclude<Span, Rule>): Intervals {
   const [start, end] = [Date.parse(from), Date.parse(until)];
   if (end <= start) throw new Error(`until: ${until} is not after ${from}`);

@@ -1,6 +1,7 @@
 import { CommitParser } from 'conventional-commits-parser';
 import semver, { type ReleaseType } from 'semver';
 import { Version } from '../../src/contracts/index.ts';
+import type { VersionRef } from './source.ts';
 
 /** Where none was released before. Source: semver.org, "How should I deal with revisions in the 0.y.z initial development phase?" */
 const FIRST = '0.1.0';
@@ -21,7 +22,17 @@ export function versionIn(ref: string): string | undefined {
   return Version.safeParse(version).data;
 }
 
-const stepOf = (message: string): 'major' | 'minor' | 'patch' => {
+/** The refs that name versions, newest first. */
+export const versionsIn = (refs: string[]): VersionRef[] =>
+  refs
+    .flatMap((ref) => {
+      const version = versionIn(ref);
+      return version === undefined ? [] : [{ version, ref }];
+    })
+    .toSorted((a, b) => semver.rcompare(a.version, b.version));
+
+/** What a commit means for those who use what it is part of. */
+export const stepOf = (message: string): 'major' | 'minor' | 'patch' => {
   if (message.trim() === '') return 'patch';
   const { type, notes } = parser.parse(message.slice(0, LONGEST));
   if (notes.length > 0) return 'major';

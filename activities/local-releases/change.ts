@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import { cancellationSignal } from '@temporalio/activity';
+import { beating } from '../../src/beating.ts';
 import type { Effect, Release, Scope, Settings } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
 import { mirrorOf } from '../../src/git.ts';
@@ -9,8 +10,6 @@ import type { Front, FrontDoor } from './caddy.ts';
 import { checkout } from './checkout.ts';
 import * as instances from './instances.ts';
 import { abandoned, completed, readState, writeState, type Instance, type Intent, type State } from './state.ts';
-
-const HEARTBEAT_MS = 1000;
 
 type ReleaseSettings = NonNullable<Settings['services'][number]['environments'][string]['releases']>;
 export interface Place extends Scope {
@@ -24,6 +23,8 @@ export interface Target {
   commit: string;
   count: number;
   summary: string;
+  /** Name of an instance that shall not go on. */
+  without?: string;
   /** What shall run beside it, with so many percent of the traffic. */
   canary?: { version: string; commit: string; count: number; weight: number };
 }
@@ -76,12 +77,13 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
   async function crewOf(
     place: Place,
     { running, canary }: State,
-    { version, commit, count }: Pick<Target, 'version' | 'commit' | 'count'>,
+    { version, commit, count, without }: Pick<Target, 'version' | 'commit' | 'count' | 'without'>,
     sequence: number,
   ) {
-    const candidates = [running, canary].flatMap((group) =>
+    const serving = [running, canary].flatMap((group) =>
       group?.commit === commit && group.version === version ? group.instances : [],
     );
+    const candidates = serving.filter(({ name }) => name !== without);
     const proofs = await Promise.all(candidates.map((each) => instances.healthy(stateDir, each, place.healthPath)));
     const kept = candidates.filter((_, i) => proofs[i]).slice(0, count);
     const fresh = [];
@@ -104,6 +106,7 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
       modules: join(stateDir, 'releases', 'modules'),
       commit,
       install: releases.install,
+      build: releases.build,
       env,
     });
     const starting = fresh.map((instance) =>
@@ -163,8 +166,7 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
 
   /** The one way in which anything changes: locked, settled, once per key, fenced, written ahead, read back. */
   async function change(place: Place, order: Order, plan: Plan): Promise<Effect> {
-    const beating = setInterval(() => heartbeat(), HEARTBEAT_MS);
-    try {
+    return await beating(async () => {
       return await locked(join(place.directory, 'lock.sqlite'), cancellationSignal(), async () => {
         const front = await door.read(place.releases.server);
         const state = await settle(place, await readState(place.directory), front);
@@ -178,16 +180,14 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
         const changed = await bringUp(place, fenced, front, target, order);
         if (changed !== undefined) return { changed: true, summary: target.summary };
         const { key } = order;
-        await save(place, { ...fenced, done: [{ key, summary: target.summary }, ...fenced.done] });
+        await save(place, { ...fenced, done: [{ key, summary: target.summary, changed: false }, ...fenced.done] });
         return { changed: false, summary: `${target.version} runs already` };
       });
-    } finally {
-      clearInterval(beating);
-    }
+    });
   }
 
   /** A key that was done changes nothing again; but what it left running must run, so dead instances are started anew. */
-  async function revive(place: Place, state: State, front: Front | undefined, done: Order & { summary: string }) {
+  async function revive(place: Place, state: State, front: Front | undefined, done: Order & State['done'][number]) {
     const { running, canary } = state;
     if (running?.key === done.key) {
       const side = canary && { ...canary, count: canary.instances.length };
@@ -195,7 +195,7 @@ export function createChange(of: { stateDir: string; door: FrontDoor; inherited:
       const target = { version, commit, count: crew.length, summary: done.summary, ...(side && { canary: side }) };
       await bringUp(place, state, front, target, done);
     }
-    return { changed: false, summary: `done already: ${done.summary}` };
+    return { changed: false, repeated: done.changed, summary: `done already: ${done.summary}` };
   }
 
   return change;

@@ -10,7 +10,7 @@ import { runCommand } from '../../src/processes.ts';
 const INSTALL_TIMEOUT_MS = 10 * 60_000;
 
 /**
- * The folder with a commit's files, installed. What was prepared once is kept, so that a return to it needs neither the
+ * The folder with a commit's files, installed and built. What was prepared once is kept, so that a return to it needs neither the
  * repository nor a registry. Equal lock files are installed once.
  * @throws ReleaseFailed (permanent) when it cannot be installed.
  */
@@ -20,6 +20,7 @@ export async function checkout(of: {
   modules: string;
   commit: string;
   install: string[];
+  build: string[] | undefined;
   env: Record<string, string>;
 }): Promise<string> {
   const { directory, mirror, commit } = of;
@@ -31,6 +32,7 @@ export async function checkout(of: {
   try {
     await checkoutFiles(mirror, commit, draft);
     await install(draft, of);
+    if (of.build !== undefined) await run(draft, of.build, of.env);
   } catch (error) {
     if (cancellationSignal().aborted) throw error;
     throw failure(
@@ -42,6 +44,10 @@ export async function checkout(of: {
   return ready;
 }
 
+async function run(cwd: string, [command = '', ...args]: string[], env: Record<string, string>): Promise<void> {
+  await runCommand({ command, args, cwd, env, timeoutMs: INSTALL_TIMEOUT_MS, signal: cancellationSignal() });
+}
+
 async function install(
   draft: string,
   { modules, install: command, env }: { modules: string; install: string[]; env: Record<string, string> },
@@ -51,15 +57,7 @@ async function install(
   const cached =
     lock === undefined ? undefined : join(modules, digest.update(lock).digest('hex').slice(0, 32), 'node_modules'); // packages find each other by this name
   if (cached === undefined || !existsSync(cached)) {
-    const [program = '', ...args] = command;
-    await runCommand({
-      command: program,
-      args,
-      cwd: draft,
-      env,
-      timeoutMs: INSTALL_TIMEOUT_MS,
-      signal: cancellationSignal(),
-    });
+    await run(draft, command, env);
     const installed = join(draft, 'node_modules');
     if (cached === undefined || !existsSync(installed)) return;
     await mkdir(dirname(cached), { recursive: true });

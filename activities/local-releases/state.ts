@@ -43,7 +43,7 @@ const State = z.object({
     .array(Group.omit({ instances: true }).extend({ key: z.string(), fence: z.number().int(), at: Instant }))
     .default([]),
   /** Keys whose change has happened, newest first. */
-  done: z.array(z.object({ key: z.string(), summary: z.string() })).default([]),
+  done: z.array(z.object({ key: z.string(), summary: z.string(), changed: z.boolean().default(true) })).default([]),
 });
 export type State = z.output<typeof State>;
 
@@ -79,7 +79,7 @@ export function completed(state: State, { key, fence, switchId, at, summary, gro
     history: same
       ? state.history
       : [{ version: group.version, commit: group.commit, key, fence, at }, ...state.history].slice(0, HISTORY),
-    done: [{ key, summary }, ...state.done.filter((each) => each.key !== key)].slice(0, DONE),
+    done: [{ key, summary, changed: true }, ...state.done.filter((each) => each.key !== key)].slice(0, DONE),
   };
 }
 

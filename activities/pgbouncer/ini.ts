@@ -16,14 +16,16 @@ export async function assertWritable(file: string): Promise<void> {
   });
 }
 
-/** Set `default_pool_size`; the rest of the file, its owner and its mode stay as they are. */
-export async function persistSize(file: string, size: number): Promise<void> {
+/** Set `default_pool_size`; the rest of the file, its owner and its mode stay as they are. Returns whether it was another. */
+export async function persistSize(file: string, size: number): Promise<boolean> {
   const [text, { mode, uid, gid }] = await Promise.all([readFile(file, 'utf8'), stat(file)]);
   const line = `default_pool_size = ${size}`;
   const changed = SIZE.test(text)
     ? text.replace(SIZE, line)
     : text.replace(SECTION, (section) => `${section}\n${line}`);
   if (!SIZE.test(changed)) throw failure('Refused', `${file} has no section [pgbouncer]`);
+  if (changed === text) return false;
   await writeWhole(file, changed, mode & 0o777);
   await chown(file, uid, gid);
+  return true;
 }

@@ -1,21 +1,25 @@
 /** From slow statements to the index that serves them. Identifiers come from the catalogue only, quoted; values are parameters. */
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { CreateIndex, IndexPlan, SlowStatement } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
 import { rowsOf, type Session } from '../../src/database.ts';
 
 const LOOKED_AT = 5;
+const LOOK_MS = 2000;
+const AGAIN_MS = 200;
 const COLUMNS = 3;
 /** Without hypopg to prove it, a smaller table is read faster than an index is thought of. */
 const ROWS_UNPROVEN = 10_000;
 /** A hypothetical index must make the plan this much cheaper. */
 const CHEAPER = 0.5;
 
-interface PlanNode {
+export interface PlanNode {
   'Node Type': string;
   'Total Cost': number;
   'Relation Name'?: string;
+  'Index Name'?: string;
   Schema?: string;
   Alias?: string;
   Filter?: string;
@@ -52,7 +56,7 @@ export function checkedPlan({ schema, table, columns, name, statement }: CreateI
 }
 
 /** The schema of an extension, quoted; undefined where it is not installed. */
-async function schemaOf(session: Session, extension: string): Promise<string | undefined> {
+export async function schemaOf(session: Session, extension: string): Promise<string | undefined> {
   const rows = await rowsOf<{ schema: string }>(
     session,
     'select quote_ident(nspname) as schema from pg_extension join pg_namespace n on n.oid = extnamespace where extname = $1',
@@ -61,23 +65,66 @@ async function schemaOf(session: Session, extension: string): Promise<string | u
   return rows[0]?.schema;
 }
 
-/** The statements that cost most of those slower than `slowMs` on average. With `ownerRole` they are explained, to find an index. */
+/** Which of the statements run now, or ran within two seconds: the counts are since they were reset, which may be long ago. */
+async function running(session: Session, schema: string, ids: string[]): Promise<Set<string>> {
+  const ran = new Set<string>();
+  const look = async (): Promise<Map<string, number>> => {
+    const rows = await rowsOf<{ id: string; calls: number; active: boolean }>(
+      session,
+      `select queryid::text as id, calls::float as calls,
+         exists (select from pg_stat_activity a where a.query_id = s.queryid and a.state = 'active') as active
+       from ${schema}.pg_stat_statements s join pg_database d on d.oid = s.dbid
+       where datname = current_database() and queryid::text = any ($1)`,
+      [ids],
+    );
+    for (const { id, active } of rows) if (active) ran.add(id);
+    return new Map(rows.map(({ id, calls }) => [id, calls]));
+  };
+  const before = await look();
+  for (const until = Date.now() + LOOK_MS; ran.size < ids.length && Date.now() < until;) {
+    await sleep(AGAIN_MS);
+    for (const [id, calls] of await look()) if (calls > (before.get(id) ?? calls)) ran.add(id);
+  }
+  return ran;
+}
+
+export interface Counted {
+  id: string;
+  query: string;
+  calls: number;
+  mean: number;
+  total: number;
+}
+
+/** Those that cost most of the statements slower than `slowMs` on average, by the counts of pg_stat_statements in this schema. */
+export const slowest = (session: Session, schema: string, slowMs: number): Promise<Counted[]> =>
+  rowsOf<Counted & Record<string, unknown>>(
+    session,
+    `select queryid::text as id, query, calls::float as calls, mean_exec_time as mean, total_exec_time as total
+     from ${schema}.pg_stat_statements s join pg_database d on d.oid = s.dbid
+     where datname = current_database() and mean_exec_time > $1 and query ~* '^\\s*select' and query !~* '\\mpg_'
+     order by total_exec_time desc limit ${LOOKED_AT}`,
+    [slowMs],
+  );
+
+/**
+ * The slowest statements. With `ownerRole` they are explained, to find an index. Takes two seconds where one of them does not
+ * run now.
+ */
 export async function slowStatements(
   session: Session,
   { slowMs, ownerRole }: { slowMs: number; ownerRole?: string | undefined },
 ): Promise<SlowStatement[]> {
   const schema = await schemaOf(session, 'pg_stat_statements');
   if (schema === undefined) throw failure('NotConfigured', 'database: the extension pg_stat_statements is missing');
-  const rows = await rowsOf<{ query: string; calls: number; mean: number; total: number }>(
-    session,
-    `select query, calls::float as calls, mean_exec_time as mean, total_exec_time as total
-     from ${schema}.pg_stat_statements s join pg_database d on d.oid = s.dbid
-     where datname = current_database() and mean_exec_time > $1 and query ~* '^\\s*select' and query !~* '\\mpg_'
-     order by total_exec_time desc limit ${LOOKED_AT}`,
-    [slowMs],
-  );
+  const rows = await slowest(session, schema, slowMs);
   const statements: SlowStatement[] = [];
-  for (const { query, calls, mean, total } of rows) {
+  const ran = await running(
+    session,
+    schema,
+    rows.map(({ id }) => id),
+  );
+  for (const { id, query, calls, mean, total } of rows) {
     const index =
       ownerRole === undefined ? undefined : await indexFor(session, query, ownerRole).catch(() => undefined);
     statements.push({
@@ -85,6 +132,7 @@ export async function slowStatements(
       calls,
       meanMs: Math.round(mean),
       totalMs: Math.round(total),
+      ran: ran.has(id),
       ...(index === undefined ? {} : { index }),
     });
   }
@@ -92,7 +140,7 @@ export async function slowStatements(
 }
 
 /** The index that would spare a sequential scan, if there is one; proven where hypopg is there. Nothing is executed or kept. */
-async function indexFor(session: Session, query: string, ownerRole: string): Promise<SlowStatement['index']> {
+export async function indexFor(session: Session, query: string, ownerRole: string): Promise<SlowStatement['index']> {
   const hypothetical = await schemaOf(session, 'hypopg');
   await session.query('begin read only');
   try {
@@ -116,7 +164,7 @@ async function indexFor(session: Session, query: string, ownerRole: string): Pro
 }
 
 /** Explain a statement whose values are not known. By the extended protocol it can be one statement only, and it is not executed. */
-async function explain(session: Session, query: string): Promise<PlanNode> {
+export async function explain(session: Session, query: string): Promise<PlanNode> {
   await session.query('set local plan_cache_mode = force_generic_plan');
   const alone = { text: `prepare holdfast_explained as ${query}`, queryMode: 'extended' };
   await session.query(alone);

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { SessionInTheWay, type SessionRef } from '../../src/contracts/index.ts';
 import { APPLICATION, rowsOf, type Session } from '../../src/database.ts';
+import { withoutLiterals } from '../../src/redaction.ts';
 
 const SHOWN = 10;
 const END_MS = 2000;
@@ -31,8 +32,9 @@ const Row = z
     seconds: z.coerce.number().nullable(),
     blocks: z.coerce.number(),
   })
-  .transform(({ xactStart, spared, waits, seconds, ...row }) => ({
+  .transform(({ xactStart, spared, waits, seconds, query, ...row }) => ({
     ...row,
+    query: withoutLiterals(query),
     waits: waits === true,
     seconds: Math.round(seconds ?? 0),
     ...(xactStart === null ? {} : { xactStart }),

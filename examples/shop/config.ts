@@ -11,5 +11,7 @@ export const config = {
   supabaseKey: text('SUPABASE_PUBLISHABLE_KEY') ?? text('SUPABASE_SECRET_KEY') ?? 'development',
   databaseUrl: text('DATABASE_URL'),
   sentryDsn: text('SENTRY_DSN'),
+  /** The script by which browsers report their web vitals. */
+  vitalsScript: text('VITALS_SCRIPT'),
   flagsFile: text('FLAGS_FILE'),
 };

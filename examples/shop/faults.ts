@@ -19,6 +19,23 @@ async function connect(application_name: string): Promise<Client> {
 }
 
 const faults: Record<string, () => Promise<void>> = {
+  /** What buyers think of the products: many reviews, and no index. Ends when they are there. */
+  async reviews() {
+    const maker = await connect('reviews-import');
+    await maker.query('drop table if exists reviews');
+    await maker.query('create table reviews (id bigint generated always as identity, product int not null, stars int)');
+    await maker.query(
+      `insert into reviews (product, stars) select n % 5000, 1 + n % 5 from generate_series(1, ${ROWS}) as n`,
+    );
+    await maker.query('analyze reviews');
+    await maker.end();
+    console.log(`made ${ROWS} reviews`);
+  },
+  async 'no-reviews'() {
+    const maker = await connect('reviews-import');
+    await maker.query('drop table if exists reviews');
+    await maker.end();
+  },
   /** A transaction that was begun, took a lock, and was forgotten. When it is ended, nobody takes it up again. */
   async 'idle-in-transaction'() {
     const client = await connect('price-import');

@@ -18,6 +18,7 @@ const FILES = [
   'app.ts',
   'checkout.test.ts',
   'checkout.ts',
+  'client.js',
   'config.ts',
   'errors.ts',
   'flags.ts',

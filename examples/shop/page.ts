@@ -1,16 +1,19 @@
 import { html } from 'hono/html';
+import type { config } from './config.ts';
 import type { Product } from './store.ts';
 
 const price = (cents: number): string => `${(cents / 100).toFixed(2)} €`;
 
-/** The shop window. Browsers report their web vitals from it. */
-export const page = (products: Product[], orders: number | undefined, version: string) =>
+/** The shop window. Browsers report from it what their visitors meet. */
+export const page = (products: Product[], orders: number | undefined, { version, vitalsScript }: typeof config) =>
   html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
+        ${vitalsScript && html`<script async src="${vitalsScript}" data-release="${version}"></script>`}
         <meta name="viewport" content="width=device-width" />
         <title>Shop</title>
+        <script type="module" src="/client.js"></script>
         <style>
           body {
             font: 16px/1.5 system-ui;
@@ -38,11 +41,5 @@ export const page = (products: Product[], orders: number | undefined, version: s
           )}
         </ul>
         <footer>${orders === undefined ? '' : `${orders} orders so far. `}Release ${version}</footer>
-        <script type="module">
-          import { onCLS, onFCP, onINP, onLCP, onTTFB } from '/vendor/web-vitals.js';
-          const send = ({ name, value, rating }) =>
-            navigator.sendBeacon('/vitals', JSON.stringify({ name, value, rating }));
-          for (const on of [onCLS, onFCP, onINP, onLCP, onTTFB]) on(send);
-        </script>
       </body>
     </html>`;

@@ -1,4 +1,7 @@
-/** Visitors of the shop: `node examples/shop/traffic.ts --url http://127.0.0.1:4180 --rate 20` until SIGTERM or SIGINT. */
+/**
+ * Visitors of the shop: `node examples/shop/traffic.ts --url http://127.0.0.1:4180 --rate 20` until SIGTERM or SIGINT. At the end
+ * they tell how many of their answers each release gave since the newest of them answered first.
+ */
 import { parseArgs } from 'node:util';
 
 const USERS = 50;
@@ -15,15 +18,36 @@ const url = values.url;
 
 const startedAt = Date.now();
 const seen = { requests: 0, failed: 0, unanswered: 0, skipped: 0 };
+const releases = new Set<string>();
+const answers = new Map<string, number>();
 const inFlight = new Set<Promise<void>>();
 let products: number[] = [];
 
 const below = (limit: number): number => Math.floor(Math.random() * limit);
-const ask = (path: string, init?: RequestInit): Promise<Response> =>
-  fetch(new URL(path, url), { ...init, signal: AbortSignal.timeout(ANSWER_MS) });
+
+function count(release: string): void {
+  if (!releases.has(release)) answers.clear();
+  releases.add(release);
+  answers.set(release, (answers.get(release) ?? 0) + 1);
+}
+
+async function ask(path: string, init?: RequestInit): Promise<Response> {
+  const response = await fetch(new URL(path, url), { ...init, signal: AbortSignal.timeout(ANSWER_MS) });
+  count(response.headers.get('x-release') ?? 'unknown');
+  return response;
+}
+
+/** Look at the shop window as a browser does: what the page says that it needs is loaded, too. */
+async function look(): Promise<Response> {
+  const response = await ask('/');
+  const page = await response.clone().text();
+  const needed = [...page.matchAll(/<link rel="preload"[^>]* href="([^"]+)"/g)].map(([, path = '']) => path);
+  await Promise.all(needed.map(async (path) => (await ask(path)).arrayBuffer()));
+  return response;
+}
 
 async function browse(): Promise<Response> {
-  if (Math.random() < 0.5) return await ask('/');
+  if (Math.random() < 0.5) return await look();
   const response = await ask('/api/products');
   if (response.ok) products = ((await response.clone().json()) as { id: number }[]).map(({ id }) => id);
   return response;
@@ -70,8 +94,10 @@ function stop(): void {
   void Promise.all(inFlight).then(() => {
     const { requests, failed, unanswered, skipped } = seen;
     const seconds = Math.round((Date.now() - startedAt) / 1000);
+    const newest = [...releases].at(-1);
+    const shares = [...answers].map(([release, times]) => `${release} ${times}`).join(', ');
     console.log(
-      `${requests} requests in ${seconds} s: ${failed} answered 5xx, ${unanswered} unanswered, ${skipped} held back`,
+      `${requests} requests in ${seconds} s: ${failed} answered 5xx, ${unanswered} unanswered, ${skipped} held back${newest === undefined ? '' : `; since ${newest} first answered: ${shares}`}`,
     );
     process.exit(0);
   });

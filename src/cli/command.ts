@@ -6,11 +6,11 @@ export const out = (json: boolean | undefined, value: unknown, text: string): vo
 
 /** A command that talks to Temporal, and leaves when it is done. */
 export const withContext =
-  <A extends unknown[]>(run: (context: Context, ...args: A) => Promise<void>) =>
-  async (...args: A): Promise<void> => {
+  <A extends unknown[], T = void>(run: (context: Context, ...args: A) => Promise<T>) =>
+  async (...args: A): Promise<T> => {
     const context = await connect();
     try {
-      await run(context, ...args);
+      return await run(context, ...args);
     } finally {
       await context.close();
     }

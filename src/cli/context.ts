@@ -41,7 +41,7 @@ export interface Context {
 export async function connect(): Promise<Context> {
   const config = loadConfig();
   const settings = await loadSettings(config);
-  const connection = await Connection.connect({ address: config.TEMPORAL_ADDRESS, connectTimeout: '3 seconds' }).catch(
+  const connection = await Connection.connect({ ...config.temporal.connection, connectTimeout: '3 seconds' }).catch(
     () => {
       throw usageError(
         `Temporal at ${config.TEMPORAL_ADDRESS} cannot be reached: start the platform with "npm start", or set TEMPORAL_ADDRESS`,
@@ -52,7 +52,11 @@ export async function connect(): Promise<Context> {
   return {
     config,
     settings,
-    client: new Client({ connection, namespace: config.TEMPORAL_NAMESPACE }),
+    client: new Client({
+      connection,
+      namespace: config.TEMPORAL_NAMESPACE,
+      dataConverter: config.temporal.dataConverter,
+    }),
     close: () => connection.close(),
   };
 }
@@ -74,7 +78,3 @@ export async function answered<T>({ connection }: Client, call: () => Promise<T>
     throw usageError('no worker answered in time: start one with "npm run worker", then do this again', 3);
   }
 }
-
-/** Where the Temporal UI shows what a run asks. */
-export const uiLink = (config: Config, { workflowId, runId }: { workflowId: string; runId: string }): string =>
-  `${config.HOLDFAST_TEMPORAL_UI_URL ?? 'http://127.0.0.1:8233'}/namespaces/${config.TEMPORAL_NAMESPACE}/workflows/${encodeURIComponent(workflowId)}/${runId}/user-metadata`;

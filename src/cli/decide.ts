@@ -1,7 +1,13 @@
 import { createInterface } from 'node:readline/promises';
-import type { Answer, Ballot, Status } from '../contracts/index.ts';
-import { answered, statusOf, usageError, type Context } from './context.ts';
-import { signDecision, type Chosen } from './sign.ts';
+import { z } from 'zod';
+import type { Config } from '../config.ts';
+import { Ballot, Status, type Answer, type Proposal } from '../contracts/index.ts';
+import * as operations from '../operations/people.ts';
+import { wonBy } from '../runbook/decisions.ts';
+import type { Chosen } from '../sign.ts';
+import { statusOf, usageError, type Context } from './context.ts';
+import { noting } from './noting.ts';
+import { callAsPerson } from './remote.ts';
 
 const SHOWN = 8;
 
@@ -16,18 +22,50 @@ export async function decide(
   context: Context,
   of: { id: string; person: string; verdict: Answer; proposal?: string | undefined } & Chosen,
 ): Promise<{ status: Status; ballot: Ballot }> {
-  const { id, person, verdict, proposal, option, reason } = of;
+  const { id, person, verdict, proposal, ...chosen } = of;
   const status = await statusOf(context, id);
-  const decision = signDecision(context.config, status, { person, verdict, option, reason });
-  if (proposal === undefined) await confirm(status, verdict);
-  else if (proposal.length < SHOWN || !decision.digest.startsWith(proposal))
-    throw usageError(`another proposal is open now: ${describe(status)}`, 5);
-  const ballot = await answered(context.client, () =>
-    context.client.workflow
-      .getHandle(id, status.runId)
-      .executeUpdate<Ballot, [typeof decision]>('decide', { args: [decision] }),
+  const { digest } = assertAsked(status).proposal;
+  await assertSeen(status, verdict, proposal);
+  const ref = { workflowId: id, runId: status.runId };
+  const noted = { who: person, on: id, ...operations.entryOf({ digest, verdict, ...chosen }) };
+  const ballot = await noting(context.config, noted, () =>
+    operations.decide(context, { ...ref, digest, person, verdict, via: 'cli', ...chosen }),
   );
   return { status, ballot };
+}
+
+/** @throws usage error (5) where nothing is asked. */
+function assertAsked(status: Status): Status & { proposal: Proposal } {
+  const { workflowId, phase, proposal, decision, doing } = status;
+  if (proposal === undefined || phase !== 'waiting')
+    throw usageError(`${workflowId} asks for no decision now: ${decision === undefined ? doing : wonBy(decision)}`, 5);
+  return { ...status, proposal };
+}
+
+/** The same as whoever has signed in, by the API of the gateway. */
+export async function decideRemotely(
+  config: Config,
+  of: { id: string; verdict: Answer; proposal?: string | undefined } & Chosen,
+): Promise<{ status: Status; ballot: Ballot }> {
+  const { id, verdict, proposal, ...chosen } = of;
+  const path = `/runs/${encodeURIComponent(id)}`;
+  const status = await callAsPerson(config, Status, 'GET', path);
+  const { digest } = assertAsked(status).proposal;
+  await assertSeen(status, verdict, proposal);
+  const decision = { digest, verdict, ...chosen };
+  return { status, ballot: await callAsPerson(config, Ballot, 'POST', `${path}/decision`, decision) };
+}
+
+/** Tell a run something as whoever has signed in. */
+export const sayRemotely = (config: Config, id: string, message: string, text = ''): Promise<unknown> =>
+  callAsPerson(config, z.unknown(), 'POST', `/runs/${encodeURIComponent(id)}/${message}`, { text });
+
+async function assertSeen(status: Status, verdict: Answer, proposal: string | undefined): Promise<void> {
+  if (proposal === undefined) await confirm(status, verdict);
+  else if (proposal.length < SHOWN || !status.proposal?.digest.startsWith(proposal)) {
+    const before = status.decision === undefined ? '' : `; of the last one: ${wonBy(status.decision)}`;
+    throw usageError(`another proposal is open now: ${describe(status)}${before}`, 5);
+  }
 }
 
 const describe = ({ proposal }: Status): string =>

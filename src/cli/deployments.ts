@@ -1,19 +1,13 @@
 /** Commands about deployments: start, watch, list, freeze, figures. The workflows do the work; leaving a command stops nothing. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { DeploymentOrder, type Freeze } from '../contracts/index.ts';
 import { out, withContext } from './command.ts';
-import {
-  assertEnvironment,
-  assertPerson,
-  assertService,
-  statusOf,
-  uiLink,
-  usageError,
-  type Context,
-} from './context.ts';
+import { assertEnvironment, assertPerson, assertService, statusOf, usageError, type Context } from './context.ts';
 import { askControl, ledgersOf } from './control.ts';
 import { ledgerLine, runLine, runsOf, stepLine } from './deployments/listing.ts';
-import { figuresLine, statsOf } from './deployments/stats.ts';
+import { startRun } from '../operations/deployments.ts';
+import { uiLink } from '../operations/temporal.ts';
+import { noting } from './noting.ts';
 import { watchRun } from './watch.ts';
 
 const LISTED = 50;
@@ -25,6 +19,7 @@ interface OrderOptions {
   to?: string;
   release?: string;
   override?: string;
+  yesWindow?: string;
   detach?: boolean;
   json?: boolean;
 }
@@ -40,15 +35,21 @@ export function deploymentCommands(program: Command): void {
       '--override <reason>',
       'break a rule (window, freeze, evidence, a held release): a second person must agree',
     )
+    .addOption(
+      new Option(
+        '--yes-window <reason>',
+        'go outside of its window or in a freeze, no more: a second person must agree',
+      ).conflicts('override'),
+    )
     .option('--detach', 'start it and leave')
     .option('--json', 'one JSON object on standard output, progress on standard error')
     .action(
       withContext(async (context, service: string, environment: string, options: OrderOptions) => {
-        const { procedure } = assertEnvironment(context.settings, service, environment).deployment;
-        const { ref, release: version, override } = options;
-        const type = procedure === 'staging' ? 'stagingDeployment' : 'productionDeployment';
-        const order = { service, environment, ref, version, override };
-        await run(context, { type, workflowId: `deployment.${service}.${environment}`, order }, options);
+        assertEnvironment(context.settings, service, environment);
+        const { ref, release: version, yesWindow } = options;
+        const override = yesWindow ?? options.override;
+        const overrides = yesWindow === undefined ? undefined : 'window';
+        await run(context, 'deployment', { service, environment, ref, version, override, overrides }, options);
       }),
     );
   program
@@ -61,8 +62,7 @@ export function deploymentCommands(program: Command): void {
     .action(
       withContext(async (context, service: string, environment: string, options: OrderOptions) => {
         assertEnvironment(context.settings, service, environment);
-        const order = { service, environment, ref: options.to };
-        await run(context, { type: 'rollback', workflowId: `rollback.${service}.${environment}`, order }, options);
+        await run(context, 'rollback', { service, environment, ref: options.to }, options);
       }),
     );
   program
@@ -95,11 +95,7 @@ export function deploymentCommands(program: Command): void {
         const status = await statusOf(context, id, runId);
         const ended = status.outcome === undefined ? status.doing : `${status.outcome}: ${status.note}`;
         const head = [`${status.title}: ${status.incident.summary}, ordered by ${status.incident.openedBy}`, ended];
-        out(
-          json,
-          status,
-          [...head, uiLink(context.config, status), '', ...(status.steps ?? []).map(stepLine)].join('\n'),
-        );
+        out(json, status, [...head, uiLink(context, status), '', ...(status.steps ?? []).map(stepLine)].join('\n'));
       }),
     );
   for (const command of ['freeze', 'unfreeze'] as const)
@@ -115,33 +111,16 @@ export function deploymentCommands(program: Command): void {
           assertPerson(context.settings, options.as);
           const freeze = command === 'freeze' ? freezeOf(options) : undefined;
           const { client, config } = context;
-          await askControl(client, config.HOLDFAST_TASK_QUEUE, service, 'setFreeze', { environment, freeze });
+          const noted = { who: options.as, what: command, on: `${service}.${environment}`, detail: options.reason };
+          await noting(config, noted, () =>
+            askControl(client, config.HOLDFAST_TASK_QUEUE, service, 'setFreeze', { environment, freeze }),
+          );
           console.log(
             `${service} ${environment}: ${command === 'freeze' ? `frozen until ${freeze?.until ?? 'unfreeze'}` : 'not frozen'}`,
           );
         }),
       );
-  program
-    .command('stats [service]')
-    .description("DORA's four keys, from the histories that Temporal still has")
-    .option('--days <number>', 'how many days back', '30')
-    .option('--json')
-    .action(
-      withContext(async (context, service: string | undefined, { days, json }: { days: string; json?: boolean }) => {
-        if (!(Number(days) > 0)) throw usageError('--days must be a number above 0');
-        const names = service === undefined ? context.settings.services.map(({ name }) => name) : [service];
-        for (const name of names) assertService(context.settings, name);
-        const figures = await statsOf(context, names, Number(days));
-        out(json, figures, figures.map(figuresLine).join('\n'));
-      }),
-    );
 }
-
-/** Whether two orders want the same, whoever wants it. */
-const isSame = (one: unknown, { ref, version, override }: DeploymentOrder): boolean => {
-  const running = DeploymentOrder.safeParse(one).data;
-  return running?.ref === ref && running?.version === version && running?.override === override;
-};
 
 interface FreezeOptions {
   as: string;
@@ -159,34 +138,20 @@ function freezeOf({ as: by, reason, until }: FreezeOptions): Freeze {
 /** Start a procedure, or join the one that does the same, and watch it to its end. */
 async function run(
   context: Context,
-  of: { type: string; workflowId: string; order: Record<string, string | undefined> },
+  kind: 'deployment' | 'rollback',
+  asked: Record<string, string | undefined>,
   { as: person, detach, json }: OrderOptions,
 ): Promise<void> {
   assertPerson(context.settings, person);
-  const given = Object.fromEntries(Object.entries(of.order).filter(([, value]) => value !== undefined));
+  const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
   const order = DeploymentOrder.safeParse({ ...given, orderedBy: `cli:${person}` });
   if (!order.success)
     throw usageError(order.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
-  const { workflowId, type } = of;
-  const { client, config } = context;
-  const before = await client.workflow
-    .getHandle(workflowId)
-    .describe()
-    .catch(() => undefined);
-  const joins = before?.status.name === 'RUNNING';
-  if (joins && !isSame(before.memo?.['order'], order.data))
-    throw usageError(`another ${type} of ${workflowId} runs: wait for it, or stop it`, NOT_ALLOWED);
-  const handle = joins
-    ? client.workflow.getHandle(workflowId, before.runId)
-    : await client.workflow.start(type, {
-        workflowId,
-        taskQueue: config.HOLDFAST_TASK_QUEUE,
-        args: [order.data],
-        memo: { order: order.data },
-      });
-  const runId = joins ? before.runId : (await handle.describe()).runId;
+  const { service, environment, ref = '' } = order.data;
+  const noted = { who: person, what: `start ${kind}`, on: `${kind}.${service}.${environment}`, detail: ref };
+  const { workflowId, runId, joined } = await noting(context.config, noted, () => startRun(context, kind, order.data));
   const say = json === true ? (line: string) => console.error(line) : (line: string) => console.log(line);
-  say(`${joins ? 'One runs already; watching it' : 'Started'}: ${uiLink(config, { workflowId, runId })}`);
+  say(`${joined ? 'One runs already; watching it' : 'Started'}: ${uiLink(context, { workflowId, runId })}`);
   if (detach === true) return out(json, { workflowId, runId }, `See it with: deployment ${workflowId}`);
   const status = await watchRun(context, { workflowId, runId, say });
   const ended = `${status.outcome}: ${status.note}`;

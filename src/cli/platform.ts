@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { loadConfig } from '../config.ts';
-import { identityOf, startAttached } from '../processes.ts';
+import { endProcess, identityOf, listProcesses, startAttached } from '../processes.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const Running = z.object({ pid: z.number(), identity: z.string(), links: z.record(z.string(), z.string()) });
@@ -18,15 +19,28 @@ export interface Platform {
   ended: Promise<void>;
 }
 
-async function running(): Promise<Record<string, string> | undefined> {
+async function running(): Promise<z.output<typeof Running> | undefined> {
   try {
     const found = Running.parse(
       JSON.parse(await readFile(join(loadConfig().HOLDFAST_STATE_DIR, 'platform.json'), 'utf8')),
     );
-    return (await identityOf(found.pid)) === found.identity ? found.links : undefined;
+    return (await identityOf(found.pid)) === found.identity ? found : undefined;
   } catch {
     return undefined; // not there, or half written: not ready
   }
+}
+
+/** End the platform of the state folder, and what a killed one left running. Returns how many processes that were. */
+export async function endPlatform(): Promise<number> {
+  const { HOLDFAST_STATE_DIR: stateDir } = loadConfig();
+  const there = await running();
+  const parts = await listProcesses(stateDir);
+  if (there !== undefined) {
+    process.kill(there.pid, 'SIGTERM');
+    while ((await identityOf(there.pid)) === there.identity) await sleep(100);
+  }
+  for (const { name } of await listProcesses(stateDir)) await endProcess(stateDir, name);
+  return parts.length + (there === undefined ? 0 : 1);
 }
 
 /** Join the platform that runs, or start one that ends with this process. @throws Error when it cannot be started. */
@@ -34,7 +48,7 @@ export async function ensurePlatform(say: (line: string) => void): Promise<Platf
   const there = await running();
   if (there !== undefined) {
     say('The platform runs already; using it.');
-    return { joined: true, links: there, end: async () => undefined, ended: Promise.resolve() };
+    return { joined: true, links: there.links, end: async () => undefined, ended: Promise.resolve() };
   }
   let ready: () => void = () => undefined;
   const isReady = new Promise<void>((resolve) => (ready = resolve));
@@ -46,8 +60,12 @@ export async function ensurePlatform(say: (line: string) => void): Promise<Platf
     },
   );
   const code = await Promise.race([isReady, child.ended]);
-  const links = await running();
+  const links = (await running())?.links;
   if (typeof code === 'number' || links === undefined)
     throw new Error('the platform did not start; the lines above say why');
   return { joined: false, links, end: async () => void (await child.end()), ended: child.ended.then(() => undefined) };
 }
+
+/** Where the passwords of the embedded platform's people are. */
+export const howToSignIn = (): string =>
+  `Sign in to the gateway's console with an address and password of ${join(loadConfig().HOLDFAST_STATE_DIR, 'accounts.json')}`;

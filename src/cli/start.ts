@@ -1,5 +1,6 @@
 import { runGameDay } from './gameday.ts';
-import { ensurePlatform } from './platform.ts';
+import { FAULTS } from './gameday/faults.ts';
+import { ensurePlatform, howToSignIn } from './platform.ts';
 
 /** `npm start`: the platform, its links, the game day; then up until Ctrl-C. */
 export async function start(): Promise<void> {
@@ -7,6 +8,7 @@ export async function start(): Promise<void> {
   const showLinks = (): void => {
     console.log('');
     for (const [name, link] of Object.entries(platform.links)) console.log(`  ${name.padEnd(12)} ${link}`);
+    console.log(`\n${howToSignIn()}`);
   };
   if (platform.joined) {
     showLinks();
@@ -24,7 +26,7 @@ export async function start(): Promise<void> {
   console.log('\nGame day: high error rate.');
   try {
     const { outcome, timings } = await runGameDay(
-      { scenario: 'high-error-rate', fault: 'bad-release', expects: 'mitigated' },
+      { scenario: 'high-error-rate', fault: FAULTS['bad-release'], expects: 'mitigated' },
       console.log,
     );
     console.log(

@@ -92,6 +92,27 @@ export const ResizeCompute = z.object({
 });
 export type ResizeCompute = z.output<typeof ResizeCompute>;
 
+/** Let caches keep the answers of a route: set the boolean flag that says so from `from` to its on variant `to`. */
+export const TurnOnCaching = z.object({
+  kind: z.literal('turn-on-caching'),
+  ...on,
+  route: z.string().max(120),
+  path: z.string().max(200),
+  flag: z.string(),
+  from: z.string(),
+  to: z.string(),
+});
+export type TurnOnCaching = z.output<typeof TurnOnCaching>;
+
+/** Replace these instances of a release by new ones of it, one after another; refused when it no longer runs. */
+export const RestartInstances = z.object({
+  kind: z.literal('restart-instances'),
+  ...on,
+  version: z.string(),
+  instances: z.array(z.string().max(120)).min(1).max(20),
+});
+export type RestartInstances = z.output<typeof RestartInstances>;
+
 /** Deploy one release by these steps. `digest` names its content. */
 export const Deploy = z.object({
   kind: z.literal('deploy'),
@@ -109,7 +130,18 @@ export type Deploy = z.output<typeof Deploy>;
 export const GoOn = z.object({ kind: z.literal('go-on'), ...on, step: z.string(), failed: z.string().max(500) });
 export type GoOn = z.output<typeof GoOn>;
 
-/** Everything Holdfast may do to a service. A typed value, never a command line. */
+/** Look at what one person has approved alone, in the run `of`, because of `reason`; `digest` is that of its proposal. */
+export const ConfirmBreakGlass = z.object({
+  kind: z.literal('confirm-break-glass'),
+  ...on,
+  of: z.object({ workflowId: z.string(), runId: z.string() }),
+  digest: z.string().length(64),
+  by: Slug,
+  reason: z.string().max(500),
+});
+export type ConfirmBreakGlass = z.output<typeof ConfirmBreakGlass>;
+
+/** Everything Holdfast may do to a service, or ask of people about it. A typed value, never a command line. */
 export const Action = z.discriminatedUnion('kind', [
   RollBack,
   SwitchOffFlag,
@@ -119,12 +151,20 @@ export const Action = z.discriminatedUnion('kind', [
   ResizePool,
   CreateIndex,
   ResizeCompute,
+  TurnOnCaching,
+  RestartInstances,
   Deploy,
   GoOn,
+  ConfirmBreakGlass,
 ]);
 export type Action = z.output<typeof Action>;
 
 export const ActionKind = z.enum(Action.options.map(({ shape }) => shape.kind.value));
+export type ActionKind = z.output<typeof ActionKind>;
+/** What a runbook may propose. */
+export const RemedyKind = ActionKind.exclude(['deploy', 'go-on', 'confirm-break-glass'], {
+  error: ({ input, values }) => `no runbook proposes ${JSON.stringify(input)}: name one of ${values.join(', ')}`,
+});
 
 export const Risk = z.enum(['low', 'medium', 'high']);
 export type Risk = z.output<typeof Risk>;

@@ -17,6 +17,8 @@ export const Alert = z.object({
   labels: z.record(z.string(), z.string().max(500)),
   /** A link for people; never fetched. */
   url: z.string().max(2000).optional(),
+  /** Why it tells nothing about the service itself: it goes to a person, whatever the routes say. */
+  doubt: z.enum(['no-data', 'truncated']).optional(),
 });
 export type Alert = z.output<typeof Alert>;
 
@@ -34,3 +36,11 @@ export const AlertBatch = z.object({
   flaps: z.number().int().optional(),
 });
 export type AlertBatch = z.output<typeof AlertBatch>;
+
+const Names = z.array(z.string()).max(200);
+/**
+ * Names of alerts that are open at their sources, of those that the gateway was told of, and of those that were open and are
+ * not listed any more.
+ */
+export const OpenAtSources = z.object({ open: Names, told: Names, gone: Names.optional() });
+export type OpenAtSources = z.output<typeof OpenAtSources>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Action, Risk } from './action.ts';
-import { Instant, Slug } from './names.ts';
+import { Instant, Scope, Slug } from './names.ts';
 
 /** One exact action, shown to the people who may approve it. `digest` is SHA-256 (hex) over incident, number, action and time. */
 export const Proposal = z.object({
@@ -8,15 +8,15 @@ export const Proposal = z.object({
   id: z.string(),
   digest: z.string().length(64),
   summary: z.string().max(500),
-  why: z.array(z.string().max(500)).max(20),
+  why: z.array(z.string().max(2000)).max(20),
   undo: z.string().max(500),
   risk: Risk,
   action: Action,
   expiresAt: Instant,
   /** Ways to approve it, where there are several; the first is meant when none is named. */
   options: z.array(Slug).max(5).optional(),
-  /** Who may not decide: whoever asked for it. */
-  notBy: z.array(Slug).max(5).optional(),
+  /** Who may not decide: whoever asked for it, or approved it alone. */
+  notBy: z.array(Slug).max(6).optional(),
 });
 export type Proposal<A extends Action = Action> = Omit<z.output<typeof Proposal>, 'action'> & { action: A };
 
@@ -34,6 +34,8 @@ export const SignedDecision = z.object({
   expiresAt: Instant,
   option: Slug.optional(),
   reason: z.string().max(500).optional(),
+  /** Approves alone what the rule asks more people for; `reason` says why. */
+  breakGlass: z.literal(true).optional(),
   keyId: z.string(),
   /** Hex of the 64 signature bytes. */
   signature: z.string(),
@@ -46,6 +48,8 @@ export const CodedDecision = z.object({
   code: z.string().max(40),
   option: z.string().max(40).optional(),
   reason: z.string().max(500).optional(),
+  /** Taken in to be refused: a code never approves alone. */
+  breakGlass: z.unknown().optional(),
 });
 export type CodedDecision = z.output<typeof CodedDecision>;
 
@@ -65,20 +69,46 @@ export type Approval<A extends Action = Action> = Omit<z.output<typeof Approval>
   proposal: Proposal<A>;
 };
 
+/** What one person has approved alone, and until when a second must have looked at it. Starts the run that asks for that. */
+export const BreakGlassOrder = Scope.extend({
+  of: z.object({ workflowId: z.string(), runId: z.string() }),
+  digest: z.string().length(64),
+  summary: z.string().max(500),
+  risk: Risk,
+  by: Slug,
+  via: z.string().max(40),
+  reason: z.string().max(500),
+  at: Instant,
+  until: Instant,
+  /** Who else may not be the second: whoever asked for it, where four eyes hold. */
+  notBy: z.array(Slug).max(5).optional(),
+});
+export type BreakGlassOrder = z.output<typeof BreakGlassOrder>;
+
+/** Where a second person is asked to look, and until when. */
+export const SecondLook = z.object({ workflowId: z.string(), reason: z.string().max(500), until: Instant });
+export type SecondLook = z.output<typeof SecondLook>;
+
 /** Answer of the update `decide`: how the ballot stands after this decision was counted. */
 export const Ballot = z.object({
   verdict: z.enum(['open', 'approved', 'declined']),
   approvedBy: z.array(z.string()),
   needed: z.number().int(),
+  /** Approved by one person alone. */
+  breakGlass: SecondLook.optional(),
 });
 export type Ballot = z.output<typeof Ballot>;
 
 /** What a message of a person carries; the name is what the sender says of itself and grants nothing. */
 export const Said = z.object({
-  by: z.string().max(40).default('someone'),
+  by: z.string().max(60).default('someone'),
   text: z
     .string()
     .default('')
     .transform((text) => text.slice(0, 1000)),
 });
 export type Said = z.output<typeof Said>;
+
+/** Hands an escalation to a person by name. */
+export const HandOver = Said.extend({ to: Slug });
+export type HandOver = z.output<typeof HandOver>;

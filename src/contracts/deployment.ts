@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Outcome } from './incident.ts';
 import { Duration, Instant, Scope, Slug } from './names.ts';
 
 /** A branch, tag or commit as git takes it, without options or ranges in it. */
@@ -17,10 +18,12 @@ export const DeploymentOrder = Scope.extend({
   ref: GitRef.optional(),
   /** Given, or what follows from the commits since the last version. */
   version: Version.optional(),
-  /** Who wants it: `cli:<person>`, `incident:<id>`. The person who orders does not count among those who approve. */
+  /** Who wants it: `cli:<person>`, `console:<person>`, `api:<person>`, `token:<name>`, `incident:<id>`. The person who orders does not count among those who approve. */
   orderedBy: z.string().max(100),
   /** Why a rule may be broken: outside a window, without evidence from staging, a release that is held. A second person must agree. */
   override: z.string().min(1).max(500).optional(),
+  /** Only windows and freezes may be broken; every rule, where it is not said. */
+  overrides: z.literal('window').optional(),
 });
 export type DeploymentOrder = z.output<typeof DeploymentOrder>;
 
@@ -35,11 +38,23 @@ export const Candidate = z.object({
     .max(50),
   /** Of all, where more than fifty came. */
   commitCount: z.number().int(),
+  /** The files that changed since, those with the most changed lines first; not where nothing was released before. */
+  files: z
+    .array(z.object({ path: z.string().max(200), added: z.number().int(), removed: z.number().int() }))
+    .max(30)
+    .optional(),
+  /** Of all, where more than thirty changed; at most 300 are counted on GitHub. */
+  fileCount: z.number().int().optional(),
 });
 export type Candidate = z.output<typeof Candidate>;
 
-/** How a pipeline ended; its log is a file or a link. */
-export const PipelineRun = z.object({ passed: z.boolean(), summary: z.string().max(500), log: z.string() });
+/** How a pipeline ended, or that it runs elsewhere; its log is a file or a link. */
+export const PipelineRun = z.object({
+  passed: z.boolean(),
+  running: z.boolean().optional(),
+  summary: z.string().max(500),
+  log: z.string(),
+});
 export type PipelineRun = z.output<typeof PipelineRun>;
 
 /** Whether a change may be made at a moment; `until` is when that changes next, where it is known. */
@@ -90,9 +105,34 @@ export const TrafficOrder = Scope.extend({
 });
 export type TrafficOrder = z.output<typeof TrafficOrder>;
 
+/** How a deployment stands; without an outcome it runs, or does not say how it ended. */
+export const DeploymentRun = z.object({
+  runId: z.string(),
+  startedAt: Instant,
+  endedAt: Instant.optional(),
+  outcome: Outcome.optional(),
+  note: z.string().max(500),
+});
+export type DeploymentRun = z.output<typeof DeploymentRun>;
+
 const Measured = z.object({ requests: z.number(), errorRatio: z.number(), p95Ms: z.number() });
 /** The release beside the running one, and the running one, over the same window. */
-export const Comparison = z.object({ canary: Measured, running: Measured, windowSeconds: z.number() });
+export const Comparison = z.object({
+  canary: Measured,
+  running: Measured,
+  windowSeconds: z.number(),
+  /** The checks that are configured for canaries; `why` says why one has no value. */
+  checks: z
+    .array(
+      z.object({
+        name: z.string(),
+        atMost: z.number(),
+        value: z.number().optional(),
+        why: z.string().max(300).optional(),
+      }),
+    )
+    .optional(),
+});
 export type Comparison = z.output<typeof Comparison>;
 
 const Command = z.array(z.string()).min(1);
@@ -171,10 +211,18 @@ export const DeploymentSettings = z.object({
       moreErrors: z.number().min(0).max(1).default(0.01),
       /** And be this many times slower at p95. */
       slower: z.number().min(1).default(1.5),
+      /** What else of it is looked at, in Prometheus: the largest value of the query's vector may be so much at most. */
+      checks: z
+        .array(z.object({ name: z.string().max(80), query: z.string().min(1).max(1000), atMost: z.number() }))
+        .max(10)
+        .default([]),
     })
     .prefault({}),
   smoke: z.array(SmokeTest).max(50).default([]),
-  /** A program of the service that uses it as its users do; it finds its address in `BASE_URL` and ends with 0 when all is well. */
+  /**
+   * A program of the service that uses it as its users do, after the smoke tests or instead of them, in staging and in production
+   * alike; it finds its address in `BASE_URL` and ends with 0 when all is well.
+   */
   verify: z.object({ command: Command, timeout: Duration.default('10 minutes') }).optional(),
 });
 export type DeploymentSettings = z.output<typeof DeploymentSettings>;

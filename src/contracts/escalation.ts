@@ -9,11 +9,31 @@ export const Person = z.object({
   name: Slug,
   roles: z.array(z.enum(['viewer', 'responder', 'approver', 'admin'])),
   channels: z.array(Contact).default([]),
+  /** The address by which Supabase Auth knows this person; without one there is no signing in. */
+  email: z.email().toLowerCase().optional(),
+  /** Whoever decides instead of this person meanwhile, with the roles of both. Who is paged is the ladder's to say. */
+  delegates: z
+    .array(
+      z
+        .object({ to: Slug, from: Instant, until: Instant })
+        .refine(({ from, until }) => Date.parse(until) > Date.parse(from), 'it ends before it begins'),
+    )
+    .optional(),
 });
 export type Person = z.output<typeof Person>;
 
-/** Who is asked, and how long before the next level is. */
-export const Level = z.object({ level: Slug, people: z.array(Slug).min(1), wait: Duration });
+/** To whom a person has given deciding at a moment (milliseconds since the epoch), and until when. */
+export const delegateOf = ({ delegates = [] }: Pick<Person, 'delegates'>, now: number) =>
+  delegates.find(({ from, until }) => Date.parse(from) <= now && now < Date.parse(until));
+
+/** Those for whom a person decides at a moment. */
+export const givenTo = <P extends Pick<Person, 'delegates'>>(person: string, people: P[], now: number): P[] =>
+  people.filter((one) => delegateOf(one, now)?.to === person);
+
+/** Who is asked, those named and whoever is on call by a schedule, and how long before the next level is. */
+export const Level = z
+  .object({ level: Slug, people: z.array(Slug).default([]), onCall: Slug.optional(), wait: Duration })
+  .refine(({ people, onCall }) => people.length > 0 || onCall !== undefined, 'name people, or a schedule with onCall');
 export type Level = z.output<typeof Level>;
 
 /** One message to one person. `text` holds no secret; what delivers it adds the person's one-time code. */
@@ -22,6 +42,7 @@ export const Page = Scope.extend({
   person: Slug,
   level: Slug,
   severity: Severity,
+  /** Empty where no run asks: the gateway's own page. */
   workflowId: z.string(),
   runId: z.string(),
   subject: z.string().max(200),
@@ -30,6 +51,51 @@ export const Page = Scope.extend({
   asks: z.object({ digest: z.string(), expiresAt: z.string() }).optional(),
 });
 export type Page = z.output<typeof Page>;
+
+/** Whom a run has paged, by the key of the first page about one thing on one level, and how often. */
+export const Paged = z.record(z.string(), z.object({ person: Slug, times: z.number().int() }));
+export type Paged = z.output<typeof Paged>;
+
+/** The key of the first page, of the second, and so on. */
+export const pageKey = (first: string, number: number): string => (number === 1 ? first : `${first}:${number}`);
+
+/** What a ladder is climbed for, by the run `of`. */
+export const EscalationOrder = Scope.extend({
+  of: z.object({ workflowId: z.string(), runId: z.string() }),
+  severity: Severity,
+  /** Prefix of its pages' keys. */
+  key: z.string(),
+  subject: z.string().max(200),
+  text: z.string().max(4000),
+  /** The proposal that waits: the ladder ends at its last level. Without it a person takes over: the last level repeats. */
+  asks: z.object({ digest: z.string(), expiresAt: Instant }).optional(),
+  /** Who is not paged: whoever asked for it. */
+  notBy: z.array(Slug).optional(),
+  /** Nothing was changed, so that an alert which resolves by itself ends it. */
+  untilResolved: z.boolean().optional(),
+  /** The level at which it begins, where the severity does not say. */
+  from: Slug.optional(),
+  ladder: z.array(Level).min(1),
+  people: z.array(z.object({ name: Slug, channels: z.array(Slug) })),
+  rules: z.object({ staleAfter: Duration, repeats: z.number().int(), businessHours: z.boolean() }),
+  /** Channels on which everybody follows. */
+  announce: z.array(Slug),
+  /** By the run `of`, before. */
+  paged: Paged.optional(),
+});
+export type EscalationOrder = z.output<typeof EscalationOrder>;
+
+/** What the ladder tells the run that waits for it. */
+export const EscalationNews = z.object({
+  kind: z.enum(['paged', 'page-failed', 'acknowledged', 'stale']),
+  what: z.string().max(600),
+  who: z.string().max(40).optional(),
+  /** Who is waited for, and until when. */
+  people: z.array(Slug).optional(),
+  until: Instant.optional(),
+  paged: Paged.optional(),
+});
+export type EscalationNews = z.output<typeof EscalationNews>;
 
 /** How an incident or deployment stands, for everybody who follows it; the newest `at` replaces what was shown before. */
 export const Announcement = Scope.extend({
@@ -42,5 +108,7 @@ export const Announcement = Scope.extend({
   text: z.string().max(4000),
   /** The proposal that waits for a decision. */
   asks: z.object({ digest: z.string(), summary: z.string().max(1000), expiresAt: Instant }).optional(),
+  /** Its pages, so that a channel can take them back. */
+  paged: Paged.optional(),
 });
 export type Announcement = z.output<typeof Announcement>;

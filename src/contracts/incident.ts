@@ -31,7 +31,7 @@ export type Finding = z.output<typeof Finding>;
  * approval expired. `not-recovered`: everything proposed was tried and undone. `handed-over`: a person must go on, with what
  * was gathered. `stopped` and `taken-over`: by a person's order. `failed`: the automation itself broke.
  * Of procedures: `released` (verified good), `rolled-back` (undone after a failure), `refused` (a rule forbids it; nothing was done),
- * `superseded` (a later change took over).
+ * `superseded` (a later change took over). Of what one person has approved alone: `confirmed` or `objected` to by a second.
  */
 export const Outcome = z.enum([
   'released',
@@ -47,12 +47,16 @@ export const Outcome = z.enum([
   'taken-over',
   'resolved',
   'failed',
+  'confirmed',
+  'objected',
 ]);
 export type Outcome = z.output<typeof Outcome>;
 
 export const Result = z.object({
   outcome: Outcome,
   note: z.string(),
+  /** Of a procedure: the release that it was about. */
+  version: z.string().max(100).optional(),
   /** Of a deployment: when each of its commits was made, at most fifty. */
   commitAt: z.array(Instant).max(50).optional(),
   /** Of a deployment that was not released: whether it had any of the traffic. */

@@ -31,6 +31,9 @@ export type Window = z.output<typeof Window>;
 
 export const Severity = z.enum(['critical', 'warning', 'info']);
 export type Severity = z.output<typeof Severity>;
+/** The worst of them; undefined where there is none. */
+export const worst = (all: readonly Severity[]): Severity | undefined =>
+  Severity.options.find((one) => all.includes(one));
 
 /** `unknown` is never read as `ok` and never as `bad`: it goes to a person. */
 export const Verdict = z.enum(['ok', 'bad', 'unknown']);

@@ -5,29 +5,40 @@ import type {
   ReconnectPool,
   ResizeCompute,
   ResizePool,
+  RestartInstances,
   RollBack,
   Scale,
   SwitchOffFlag,
+  TurnOnCaching,
 } from './action.ts';
-import type {
-  Backup,
-  Candidate,
-  Comparison,
-  MigrationPlan,
-  PipelineRun,
-  Servable,
-  SmokeReport,
-  TrafficOrder,
-  WindowState,
-} from './deployment.ts';
+import type { WindowState } from './deployment.ts';
 import type { Approval } from './decision.ts';
 import type { ChangeReport, ChangeRequest, Grant, Ledger, ReleaseOrder } from './change.ts';
 import type { Scope, Window } from './names.ts';
 import type * as readings from './readings.ts';
+import type * as speed from './performance.ts';
 import type { Announcement, Page } from './escalation.ts';
+import type { OnCall } from './on-call.ts';
 import type { Policy } from './settings.ts';
-import type { Status } from './status.ts';
-import type { Alert } from './alert.ts';
+import type { DrillReport } from './drill.ts';
+import type { ActionItem, Learned, Publication, Resemblance, Review } from './review.ts';
+import type { ObjectiveDay } from './monitoring.ts';
+import type { LastRun, Status } from './status.ts';
+import type { Alert, OpenAtSources } from './alert.ts';
+import type {
+  Repository,
+  CodeHost,
+  Pipeline,
+  DeploymentWindows,
+  Backups,
+  Migrations,
+  Verification,
+  Canary,
+  CanaryMetrics,
+  DeploymentRuns,
+} from './deployment-ports.ts';
+
+export type * from './deployment-ports.ts';
 
 /** Reads an error tracker. `release` is the running one, for "new in it". */
 export interface ErrorTracker {
@@ -37,6 +48,11 @@ export interface ErrorTracker {
   errorCorrelations(of: Window): Promise<readings.ErrorCorrelations>;
 }
 
+/** An error tracker that counts. */
+export interface ErrorCounts {
+  errorCount(of: Window): Promise<readings.ErrorCount>;
+}
+
 export interface Metrics {
   errorRatio(of: Window): Promise<readings.ErrorRatio>;
   responseTimes(of: Window): Promise<readings.ResponseTimes>;
@@ -44,7 +60,8 @@ export interface Metrics {
 }
 
 export interface Health {
-  httpHealth(of: Scope): Promise<readings.HttpHealth>;
+  /** Ten probes, where nothing else is said. */
+  httpHealth(of: Scope & { probes?: number }): Promise<readings.HttpHealth>;
 }
 
 export interface DatabaseHealth {
@@ -103,51 +120,46 @@ export interface HostedDatabase {
   undoResizeCompute(approval: Approval<ResizeCompute>): Promise<readings.Effect>;
 }
 
-/** The git repository of a service. */
-export interface Repository {
-  candidate(of: Scope & { ref: string; version?: string | undefined; since?: string | undefined }): Promise<Candidate>;
-  /** Idempotent: the branch `release/<version>` at this commit. */
-  createReleaseBranch(of: Scope & { version: string; commit: string }): Promise<readings.Effect>;
+/** What each instance of a service says of itself. */
+export interface InstanceMetrics {
+  /** The slowest first; `since` is when the running release took the traffic. */
+  routeTimes(of: Window & { since?: string | undefined }): Promise<speed.RouteTimes[]>;
+  /** Takes samples until there are enough for a trend, for a minute at most; just one where it is not to `gather`. */
+  memoryTrends(of: Window & { gather?: boolean }): Promise<speed.MemoryTrend[]>;
 }
 
-/** Builds and tests a commit. Idempotent on `key`. */
-export interface Pipeline {
-  runPipeline(of: Scope & { commit: string; key: string }): Promise<PipelineRun>;
+/** Web vitals of real users: of one release, and since a moment within the window, where they are given. */
+export interface WebVitals {
+  webVitals(of: Window & { release?: string | undefined; since?: string | undefined }): Promise<speed.WebVital[]>;
 }
 
-/** When deployments may act. */
-export interface DeploymentWindows {
-  deploymentWindow(of: Scope & { at: string }): Promise<WindowState>;
+/** Web vitals in the laboratory: takes minutes. */
+export interface Laboratory {
+  labVitals(of: Scope): Promise<speed.LabVitals[]>;
 }
 
-/** Backups of the application's database. Idempotent on `key`. */
-export interface Backups {
-  backUp(of: Scope & { key: string }): Promise<Backup>;
-  proveBackup(backup: Backup): Promise<readings.Effect>;
+/** What releases, by their commits, send to browsers. */
+export interface Bundles {
+  bundleChange(of: Scope & { running: string; previous?: string | undefined }): Promise<speed.BundleChange>;
 }
 
-/** The schema of the application's database. */
-export interface Migrations {
-  migrationPlan(of: Scope & { commit: string }): Promise<MigrationPlan>;
-  /** Without a stage all that is pending; `expand` what comes before the first that takes something away. */
-  migrate(of: Scope & { commit: string; key: string; fence: number; stage?: 'expand' }): Promise<readings.Effect>;
-  servable(of: Scope & { commits: string[] }): Promise<Servable[]>;
+/** The commits that `to` has and `from` does not; those that have to do with these routes, or with files that fail, first. */
+export interface CodeHistory {
+  codeChanges(
+    of: Scope & { from: string; to: string; routes: string[]; files?: string[] },
+  ): Promise<speed.CodeChange[]>;
 }
 
-/** Whether a service does what it is for. */
-export interface Verification {
-  smokeTests(of: Scope): Promise<SmokeReport>;
-  verifyFunctionality(of: Scope & { commit: string; key: string }): Promise<SmokeReport>;
+/** Whether caches may keep the answers of a service. What changes is idempotent on its key. */
+export interface Caching {
+  cachingStates(of: Scope): Promise<speed.CachingState[]>;
+  turnOnCaching(approval: Approval<TurnOnCaching>): Promise<readings.Effect>;
+  undoTurnOnCaching(approval: Approval<TurnOnCaching>): Promise<readings.Effect>;
 }
 
-/** A release beside the running one, with a share of the traffic. Idempotent on `key`; refuses a lower fence. */
-export interface Canary {
-  shiftTraffic(order: TrafficOrder): Promise<readings.Effect>;
-}
-
-/** Compares a canary with the running release. */
-export interface CanaryMetrics {
-  compareReleases(of: Window): Promise<Comparison>;
+/** Instances of the running release. Never fewer serve than before. Idempotent on its key. */
+export interface Instances {
+  restartInstances(approval: Approval<RestartInstances>): Promise<readings.Effect>;
 }
 
 /**
@@ -166,6 +178,9 @@ export interface Codes {
 
 export interface Configuration {
   policy(of: Scope): Promise<Policy>;
+  /** By the schedule of this name. */
+  onCall(of: { schedule: string; at: string }): Promise<OnCall>;
+  businessHours(of: { at: string }): Promise<WindowState>;
 }
 
 /** The safety authority (`serviceControl`), asked through the Temporal client. Idempotent on `key`. */
@@ -175,9 +190,62 @@ export interface ChangeControl {
   ledger(of: Scope): Promise<Ledger>;
 }
 
+/** Runs that are over, as Temporal lists them. */
+export interface PastRuns {
+  /** The newest run of this workflow id that has closed; nothing where this is the first. */
+  lastRun(of: { workflowId: string }): Promise<LastRun | null>;
+  /** When the newest run of each of these workflow ids began, open or closed; those without one are left out. */
+  newestRuns(of: { workflowIds: string[] }): Promise<Record<string, string>>;
+}
+
+/** Runbooks in skipped time, over simulated systems. */
+export interface Drills {
+  /** Answered by the first person who may; nothing real is touched. */
+  drillRunbook(of: Scope & { type: string; runbook: string }): Promise<DrillReport>;
+}
+
 /** Writes the record; idempotent: an older `revision` never replaces a newer. */
 export interface RecordKeeper {
   record(status: Status): Promise<void>;
+}
+
+/** What is open at the sources of alerts. */
+export interface OpenAlerts {
+  /**
+   * Tell the gateway, as the source itself would, of what was open before (`open`), still is, and was not told (`told`), and
+   * that what is missing for the second time (`gone`) has resolved: its webhook may be lost. What the gateway knows already
+   * opens nothing.
+   */
+  tellOpenAlerts(before: OpenAtSources): Promise<OpenAtSources>;
+}
+
+/** Keeps the documents of reviews. Idempotent: what is there as it is stays as it is. */
+export interface ReviewDocuments {
+  publishReview(of: Publication): Promise<{ path: string; commit: string }>;
+}
+
+/** Writes reviews into the record; an older `revision` never replaces a newer. */
+export interface ReviewKeeper {
+  recordReview(review: Review): Promise<void>;
+}
+
+export interface ObjectiveKeeper {
+  /** Idempotent: of a day, what was measured for longest is kept. */
+  recordObjectives(days: ObjectiveDay[]): Promise<void>;
+}
+
+/** What past reviews say. */
+export interface Learnings {
+  /** The newest of a service and runbook that look like this, at most five. */
+  resembling(of: Scope & { runbook: string; fingerprint: string[] }): Promise<Resemblance[]>;
+  /** Of one service, those that have ended since. */
+  learnedSince(of: { service: string; since: string }): Promise<Learned[]>;
+}
+
+/** A tracker of issues. Idempotent on `key`. */
+export interface IssueTracker {
+  fileIssue(of: Scope & { key: string; item: ActionItem }): Promise<{ url: string }>;
+  issueClosed(of: Scope & { url: string }): Promise<boolean>;
 }
 
 /** Sends an alert to Holdfast's own gateway, signed, as any other source would. Idempotent on `alert.key`. */
@@ -186,6 +254,7 @@ export interface AlertSender {
 }
 
 export type Ports = ErrorTracker &
+  ErrorCounts &
   Metrics &
   Health &
   DatabaseHealth &
@@ -194,6 +263,7 @@ export type Ports = ErrorTracker &
   DatabaseIndexes &
   HostedDatabase &
   Repository &
+  CodeHost &
   Pipeline &
   DeploymentWindows &
   Backups &
@@ -208,5 +278,21 @@ export type Ports = ErrorTracker &
   Codes &
   Configuration &
   ChangeControl &
+  PastRuns &
+  Drills &
+  DeploymentRuns &
   RecordKeeper &
+  InstanceMetrics &
+  WebVitals &
+  Laboratory &
+  Bundles &
+  CodeHistory &
+  Caching &
+  Instances &
+  OpenAlerts &
+  ReviewDocuments &
+  ReviewKeeper &
+  ObjectiveKeeper &
+  IssueTracker &
+  Learnings &
   AlertSender;

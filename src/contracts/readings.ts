@@ -35,11 +35,21 @@ export const ErrorCorrelations = z.object({
 });
 export type ErrorCorrelations = z.output<typeof ErrorCorrelations>;
 
+/** Errors that the tracker has of the window. */
+export const ErrorCount = z.object({ count: z.number(), windowSeconds: z.number() });
+export type ErrorCount = z.output<typeof ErrorCount>;
+
 /** `ratio` is 0..1; with no requests it is 0 and `requests` says so. */
 export const ErrorRatio = z.object({ ratio: z.number(), requests: z.number(), windowSeconds: z.number() });
 export type ErrorRatio = z.output<typeof ErrorRatio>;
 
-export const ResponseTimes = z.object({ p50Ms: z.number(), p95Ms: z.number(), requests: z.number() });
+/** `slowShare` is the share (0..1) of the requests that took longer than the objective of p95. */
+export const ResponseTimes = z.object({
+  p50Ms: z.number(),
+  p95Ms: z.number(),
+  requests: z.number(),
+  slowShare: z.number().optional(),
+});
 export type ResponseTimes = z.output<typeof ResponseTimes>;
 
 /** `busiest` is the share of one core (0..1 and above) that the busiest instance used over the window. */
@@ -83,8 +93,11 @@ export const Releases = z.object({
 });
 export type Releases = z.output<typeof Releases>;
 
-/** What an effect found and left: `changed` is false when it was already so. */
-export const Effect = z.object({ changed: z.boolean(), summary: z.string() });
+/**
+ * What an effect found and left: `changed` is false when it was already so; `repeated` where that is because this very order
+ * had changed it, at a try whose worker was killed before it could tell.
+ */
+export const Effect = z.object({ changed: z.boolean(), repeated: z.boolean().optional(), summary: z.string() });
 export type Effect = z.output<typeof Effect>;
 
 export const FlagState = z.object({ flag: z.string(), variant: z.string(), off: z.string(), enabled: z.boolean() });
@@ -137,6 +150,8 @@ export const SlowStatement = z.object({
   calls: z.number().int(),
   meanMs: z.number(),
   totalMs: z.number(),
+  /** Whether it ran while it was looked at; the counts may be of long ago. */
+  ran: z.boolean().optional(),
   index: IndexPlan.extend({ costNow: z.number(), costWith: z.number().optional() }).optional(),
 });
 export type SlowStatement = z.output<typeof SlowStatement>;

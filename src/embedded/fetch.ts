@@ -2,6 +2,7 @@
 import { bugsinkEnvironment } from './bugsink.ts';
 import { caddyBinary } from './caddy.ts';
 import { postgresClient } from './postgres-client.ts';
+import { schemathesis } from './schemathesis.ts';
 import { temporalCli, temporalTestServer } from './temporal.ts';
 
 const tools = {
@@ -10,6 +11,7 @@ const tools = {
   Caddy: caddyBinary,
   Bugsink: bugsinkEnvironment,
   'Postgres client': postgresClient,
+  Schemathesis: schemathesis,
 };
 for (const [label, fetchTool] of Object.entries(tools)) {
   try {

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { HEAP } from '../heap.ts';
 import { answers, startTool } from './start-tool.ts';
 import { ROOT, silent, type Say } from './tools.ts';
 
@@ -38,7 +39,7 @@ export async function startWorker(of: { stateDir: string; env: Record<string, st
     stateDir,
     name: 'worker',
     command: process.execPath,
-    args: ['workers/main.ts'],
+    args: [...HEAP, 'workers/main.ts'],
     cwd: ROOT,
     env,
     ready: async () => (await readFile(logFile)).subarray(before).includes('worker ready'),

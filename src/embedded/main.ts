@@ -6,7 +6,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { loadConfig } from '../config.ts';
+import { readConfig } from '../config.ts';
 import { claim, removeReady, writeReady } from './platform-files.ts';
 import { PARTS, Ports, startPlatform } from './platform.ts';
 import { endLeftoverPostgres } from './postgres.ts';
@@ -18,7 +18,7 @@ const Arguments = z.object({
     .default(PARTS.join(','))
     .transform((list) => list.split(','))
     .pipe(z.array(z.enum(PARTS))),
-  'state-dir': z.string().default(loadConfig().HOLDFAST_STATE_DIR),
+  'state-dir': z.string().default(readConfig().HOLDFAST_STATE_DIR),
   'with-parent': z.boolean().default(false),
 });
 
@@ -38,11 +38,13 @@ function parseArguments(): z.output<typeof Arguments> {
 }
 
 const values = parseArguments();
+if (readConfig().HOLDFAST_PRODUCTION === '1')
+  fail(2, 'The embedded platform is for trying things out: unset HOLDFAST_PRODUCTION');
 const stateDir = resolve(values['state-dir']);
 const holder = await claim(stateDir);
 if (holder !== undefined)
   fail(3, `The platform of ${stateDir} runs already, with pid ${holder}. Stop it with: kill ${holder}`);
-const ports = Ports.safeParse(loadConfig().env);
+const ports = Ports.safeParse(readConfig().env);
 if (!ports.success) fail(2, `The environment is wrong:\n${z.prettifyError(ports.error)}`);
 
 const supervisor = superviseParts(stateDir, (line) => console.log(line));

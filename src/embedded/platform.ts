@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { loadConfig, loadSettings } from '../config.ts';
+import { writeAccounts } from './accounts.ts';
 import { startAppPostgres } from './app-database.ts';
 import { startBugsink } from './bugsink.ts';
 import { startCaddy } from './caddy.ts';
@@ -102,10 +104,12 @@ export async function startPlatform(of: {
 
   const env: Record<string, string> = {
     ...ownVariables(stateDir, ports, secrets),
-    ...(temporal && { TEMPORAL_ADDRESS: temporal.address, HOLDFAST_TEMPORAL_UI_URL: temporal.uiUrl }),
+    ...temporal?.variables,
     ...(record.supabase && {
       RECORD_SUPABASE_URL: record.supabase.url,
       RECORD_SUPABASE_SECRET_KEY: record.supabase.secretKey,
+      HOLDFAST_AUTH_URL: record.supabase.url,
+      HOLDFAST_AUTH_KEY: record.supabase.publishableKey,
     }),
     ...(app.postgres && {
       SUPABASE_DB_URL: app.postgres.holdfastUrl,
@@ -157,8 +161,17 @@ async function startRecord(of: Parameters<typeof startPlatform>[0]) {
     startPostgres({ stateDir, port: ports.HOLDFAST_POSTGRES_PORT, say }),
   );
   const supabase = only.includes('supabase')
-    ? await supervisor.run('Supabase', 'supabase', (say) =>
-        startSupabase({ stateDir, port: ports.HOLDFAST_SUPABASE_PORT, databaseUrl: postgres.url, say }),
+    ? await supervisor.run('Supabase', 'supabase', async (say) =>
+        startSupabase({
+          stateDir,
+          port: ports.HOLDFAST_SUPABASE_PORT,
+          databaseUrl: postgres.url,
+          people: {
+            accounts: await writeAccounts(stateDir, await loadSettings(loadConfig())),
+            siteUrl: `http://127.0.0.1:${ports.HOLDFAST_GATEWAY_PORT}`,
+          },
+          say,
+        }),
       )
     : undefined;
   return { postgres, supabase };

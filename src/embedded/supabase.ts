@@ -16,9 +16,11 @@ export async function startSupabase(of: {
   databaseUrl: string;
   poolUrl?: string | undefined;
   name?: keyof typeof MIGRATIONS;
+  /** `accounts.json` with those who may sign in, and where they do; without it everybody can sign up. */
+  people?: { accounts: string; siteUrl: string } | undefined;
   say?: Say;
 }): Promise<{ url: string; publishableKey: string; secretKey: string }> {
-  const { stateDir, port, databaseUrl, poolUrl = databaseUrl, name = 'supabase', say = silent } = of;
+  const { stateDir, port, databaseUrl, poolUrl = databaseUrl, name = 'supabase', people, say = silent } = of;
   const secrets = await loadSecrets(stateDir);
   say('starting…');
   const url = `http://127.0.0.1:${port}`;
@@ -33,6 +35,7 @@ export async function startSupabase(of: {
       HOLDFAST_SUPABASE_JWT_SECRET: secrets.supabaseJwtSecret,
       HOLDFAST_SUPABASE_MIGRATIONS: MIGRATIONS[name],
       HOLDFAST_SUPABASE_POOL_URL: poolUrl,
+      ...(people && { HOLDFAST_SUPABASE_ACCOUNTS: people.accounts, HOLDFAST_SUPABASE_SITE_URL: people.siteUrl }),
       SUPABASE_DB_URL: databaseUrl,
       SUPABASE_PUBLISHABLE_KEY: secrets.supabasePublishableKey,
       SUPABASE_SECRET_KEY: secrets.supabaseSecretKey,

@@ -4,7 +4,8 @@ import { endProcess, findProcess, lastLines, registeredNames } from '../processe
 import type { Say } from './tools.ts';
 
 const WATCH_MS = 500;
-const CRASHES = { atMost: 5, withinMs: 60_000 };
+const OFTEN = { crashes: 5, withinMs: 60_000 };
+const BACKOFF_MS = { first: 500, most: 3000 };
 const GRACE_MS = 20_000;
 const SETTLE_MS = 5000;
 
@@ -68,13 +69,13 @@ export function superviseParts(stateDir: string, print: (line: string) => void):
         await pause(WATCH_MS);
         if ((await findProcess(stateDir, name)) !== undefined) continue;
         const now = Date.now();
-        crashes.splice(0, crashes.length, ...crashes.filter((at) => at > now - CRASHES.withinMs), now);
+        crashes.splice(0, crashes.length, ...crashes.filter((at) => at > now - OFTEN.withinMs), now);
         say(`has crashed; its log ${log} ends with:\n${await lastLines(log, 10)}`);
-        if (crashes.length > CRASHES.atMost) {
-          say(`is down: it crashed ${crashes.length} times within a minute. Mend what its log says, then start again.`);
-          return;
-        }
-        await pause(500 * 2 ** (crashes.length - 1));
+        if (crashes.length > OFTEN.crashes)
+          say(
+            `has crashed ${crashes.length} times within a minute: mend what its log says; it is tried again and again`,
+          );
+        await pause(Math.min(BACKOFF_MS.first * 2 ** (crashes.length - 1), BACKOFF_MS.most));
         const mishap = await start(sayer(label, () => undefined)).then(
           () => undefined,
           (error: unknown) => (error instanceof Error ? error.message : String(error)),

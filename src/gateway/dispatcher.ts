@@ -1,22 +1,30 @@
 import type { Client } from '@temporalio/client';
 import { deliver, isPermanent } from './deliver.ts';
+import type { Log } from '../log.ts';
+import type { Tracing } from '../tracing.ts';
 import type { Inbox } from './inbox.ts';
+import { createHistogram, type Histogram } from './metrics.ts';
 
 const BACKOFF_MS = { first: 500, most: 5000 };
 const IDLE_MS = 5000;
 const AT_ONCE = 8;
 const GRACE_MS = 500;
+const LAG_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
 
 export interface Dispatcher {
   /** Something was stored: look at once. */
   wake: () => void;
   /** Resolves when nothing is under way; what Temporal does not answer in half a second stays in the inbox. */
   stop: () => Promise<void>;
-  counts: Readonly<{ batches: number; late: number }>;
+  counts: Readonly<{ batches: number; late: number; lag: Histogram }>;
 }
 
-/** Batches of one run are spaced ever wider: a run never nears Temporal's limit of 10,000 signals, not in weeks of a storm. */
-const spacingMs = (sent: number): number => (sent > 2000 ? 600_000 : Math.min(250 * sent, 30_000));
+/**
+ * Batches of one run are spaced ever wider: at most 170 in its first hour, 30 an hour from the third on, 6 from the thousandth
+ * on. A batch is four events, so that a day of flapping stays under 4,000 and no run nears Temporal's limits in weeks.
+ */
+export const spacingMs = (sent: number): number =>
+  sent > 1000 ? 600_000 : sent > 240 ? 120_000 : Math.min(250 * sent, 60_000);
 const backoffMs = (failures: number): number => Math.min(BACKOFF_MS.first * 2 ** (failures - 1), BACKOFF_MS.most);
 const said = (error: unknown): string => {
   const { message, cause } = error instanceof Error ? error : new Error(String(error));
@@ -31,11 +39,12 @@ export function startDispatcher(of: {
   inbox: Inbox;
   client: Client;
   taskQueue: string;
-  log: (line: string) => void;
+  log: Log;
+  tracing?: Pick<Tracing, 'note'>;
 }): Dispatcher {
-  const { inbox, client, taskQueue, log } = of;
+  const { inbox, client, taskQueue, log, tracing } = of;
   const pace = new Map<string, { runId?: string; sent: number; failures: number; notBefore: number }>();
-  const counts = { batches: 0, late: 0 };
+  const counts = { batches: 0, late: 0, lag: createHistogram(LAG_SECONDS) };
   const underWay = new Set<AbortController>();
   let stopping = false;
   let endPause = (): void => undefined;
@@ -59,21 +68,34 @@ export function startDispatcher(of: {
         const delivery = await endable(() => deliver(client, batch, taskQueue));
         inbox.settle(batchId, delivery);
         counts[delivery.how === 'late' ? 'late' : 'batches'] += 1;
+        if (delivery.how === 'reached') counts.lag.observe((Date.now() - Date.parse(batch.since)) / 1000);
         const runId = delivery.how === 'reached' ? (delivery.runId ?? last.runId) : undefined;
+        if (runId !== undefined)
+          tracing?.note({
+            runId,
+            name: 'alert',
+            opens: runId !== last.runId,
+            from: Date.parse(batch.since),
+            attributes: { 'holdfast.incident': workflowId, 'holdfast.deliveries': batch.batch.deliveries },
+          });
         const sent = runId === last.runId ? last.sent + 1 : 1;
         const notBefore = Date.now() + spacingMs(sent);
         pace.set(workflowId, { ...(runId === undefined ? {} : { runId }), sent, failures: 0, notBefore });
       } catch (error) {
         if (!isPermanent(error)) throw error;
         inbox.putBatchAside(batchId, said(error));
-        log(`gateway: a batch for ${workflowId} can never be sent and was put aside: ${said(error)}`);
+        log(`gateway: a batch for ${workflowId} can never be sent and was put aside: ${said(error)}`, {
+          incident: workflowId,
+        });
       }
       return true;
     } catch (error) {
       const failures = last.failures + 1;
       pace.set(workflowId, { ...last, failures, notBefore: Date.now() + backoffMs(failures) });
       if (failures === 1 && !stopping)
-        log(`gateway: alerts for ${workflowId} are kept, they cannot be sent yet: ${said(error)}`);
+        log(`gateway: alerts for ${workflowId} are kept, they cannot be sent yet: ${said(error)}`, {
+          incident: workflowId,
+        });
       return false;
     }
   };

@@ -1,16 +1,30 @@
-import type { Server } from 'node:http';
-import { createAdaptorServer } from '@hono/node-server';
+import { createServer } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
 import { Client, Connection } from '@temporalio/client';
-import type { Config } from '../config.ts';
+import { createNotifier } from '../channels/notifier.ts';
+import { assertNoFaults, type Config } from '../config.ts';
+import { createConsole } from '../console/console.ts';
 import type { Settings } from '../contracts/index.ts';
 import type { CatalogueEntry } from '../runbook/catalogue.ts';
+import type { Log } from '../log.ts';
+import { createTracing } from '../tracing.ts';
 import { createApp } from './app.ts';
-import { withinDeadline } from './deliver.ts';
+import { keepAudit } from './audit-keeper.ts';
+import { codecServer } from './codec-server.ts';
+import { watchTemporal } from './away.ts';
+import { acknowledge, ifThere, withinDeadline } from './deliver.ts';
 import { startDispatcher } from './dispatcher.ts';
-import { home } from './home.ts';
+import { keepVitals } from './vitals.ts';
+import { watchHeartbeats } from './heartbeats.ts';
+import { openEndpoints } from '../production.ts';
 import { openInbox } from './inbox.ts';
 import { assertRoutes } from './routing.ts';
+import { listen } from './listen.ts';
+import { createPager } from './pager.ts';
+import { slackInteractions } from './slack.ts';
 import type { AlertSource } from './source.ts';
+import { startWatchdog } from './watchdog.ts';
+import { deploymentWaker } from './waker.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 const KEPT_MS = 14 * 24 * HOUR_MS;
@@ -34,15 +48,21 @@ export async function startGateway(of: {
   settings: Settings;
   runbooks: CatalogueEntry[];
   sources: AlertSource[];
-  log: (line: string) => void;
+  log: Log;
+  /** How long Temporal may be away before a person is paged. */
+  pageAfterMs?: number;
 }): Promise<{ url: string; stop: () => Promise<void> }> {
   const { config, settings, runbooks, sources, log } = of;
+  const { HOLDFAST_STATE_DIR: stateDir } = config;
+  const notifier = createNotifier({ ...config.env, HOLDFAST_STATE_DIR: stateDir }, settings);
+  const { pageFirstLevel, counts: pages } = createPager({ settings, notifier, log });
   assertRoutes(settings, runbooks);
   assertSecrets(sources, config.env);
+  assertNoFaults(config, openEndpoints(config));
   for (const { name, secret } of sources)
     if (!config.env[secret]) log(`gateway: /alerts/${name} is closed: set ${secret} to open it`);
 
-  const inbox = openInbox(config.HOLDFAST_STATE_DIR);
+  const inbox = openInbox(stateDir);
   const prune = (): void => {
     try {
       inbox.prune(new Date(Date.now() - KEPT_MS));
@@ -53,12 +73,37 @@ export async function startGateway(of: {
   prune();
   const pruning = setInterval(prune, HOUR_MS);
   const connection = Connection.lazy({
-    address: config.TEMPORAL_ADDRESS,
+    ...config.temporal.connection,
     interceptors: [], // without the SDK's own retries, which nothing can end: the dispatcher tries again itself
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 500, 'grpc.max_reconnect_backoff_ms': 2000 },
   });
-  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
-  const dispatcher = startDispatcher({ inbox, client, taskQueue: config.HOLDFAST_TASK_QUEUE, log });
+  const client = new Client({
+    connection,
+    namespace: config.TEMPORAL_NAMESPACE,
+    dataConverter: config.temporal.dataConverter,
+  });
+  const tracing = createTracing('gateway', config, log);
+  const dispatcher = startDispatcher({ inbox, client, taskQueue: config.HOLDFAST_TASK_QUEUE, log, tracing });
+  const heartbeats = watchHeartbeats({
+    stateDir,
+    settings,
+    runbooks,
+    inbox,
+    stored: dispatcher.wake,
+    log,
+  });
+  const temporalAnswers = (ms?: number): Promise<boolean> =>
+    withinDeadline(client, () => connection.workflowService.getSystemInfo({}), ms).then(
+      () => true,
+      () => false,
+    );
+  const away = watchTemporal({ stateDir, inbox, pageFirstLevel, temporalAnswers, log, afterMs: of.pageAfterMs });
+  const watchdog = startWatchdog({ stateDir, client, settings, pageFirstLevel, log });
+  const vitals = keepVitals({ settings, env: config.env, log });
+  const trail = keepAudit({ stateDir, env: config.env, log });
+  const access = { client, settings, config };
+  const people = createConsole(access, log);
+  const slack = slackInteractions(access, people.trail);
   const app = createApp({
     settings,
     runbooks,
@@ -66,33 +111,53 @@ export async function startGateway(of: {
     env: config.env,
     inbox,
     dispatcher,
-    home: () => home({ client, namespace: config.TEMPORAL_NAMESPACE, uiUrl: config.HOLDFAST_TEMPORAL_UI_URL }),
-    temporalAnswers: () =>
-      withinDeadline(client, () => connection.workflowService.getSystemInfo({}), READY_MS).then(
-        () => true,
-        () => false,
-      ),
+    heartbeats,
+    slack,
+    wakeDeployments: deploymentWaker({ client, settings, log }),
+    acknowledge: async (acknowledged) => void (await acknowledge(client, acknowledged).catch(ifThere)),
+    vitals,
+    seen: () => ({ watched: watchdog.watched(), pages }),
+    console: people.app,
+    temporalAnswers: () => temporalAnswers(READY_MS),
     log,
   });
 
+  const { failureConverterPath: encrypted, payloadCodecs: codecs = [] } = config.temporal.dataConverter;
+  const { HOLDFAST_CODEC_TOKEN: token } = config.env;
+  if (encrypted !== undefined) {
+    const { isReader } = people;
+    app.route('/codec', codecServer({ codecs, token, uiUrl: config.HOLDFAST_TEMPORAL_UI_URL, isReader }));
+  }
+
   const { HOLDFAST_GATEWAY_HOST: hostname, HOLDFAST_GATEWAY_PORT: port } = config;
-  const server = createAdaptorServer({ fetch: app.fetch, hostname }) as Server;
+  const listener = getRequestListener(app.fetch, { hostname });
+  const server = createServer((request, response) => {
+    if (vitals?.refusesAtOnce(request, response) !== true) void listener(request, response);
+  });
+  let front: Awaited<ReturnType<typeof listen>> | undefined;
   const stop = async (): Promise<void> => {
+    people.stop();
     const forced = setTimeout(() => server.closeAllConnections(), GRACE_MS);
-    await new Promise<void>((resolve) => void server.close(() => resolve()));
+    await front?.close();
     clearTimeout(forced);
     clearInterval(pruning);
+    await watchdog.stop();
+    await heartbeats.stop();
+    await slack.stop();
+    await away.stop();
+    await vitals?.stop();
+    await trail?.stop();
     await dispatcher.stop();
+    await tracing.stop();
     inbox.close();
+    people.close();
     await connection.close();
   };
   try {
-    await new Promise<void>((resolve, reject) => void server.once('error', reject).listen(port, hostname, resolve));
+    front = await listen(server, { host: hostname, port });
   } catch (error) {
     await stop();
     throw new Error(`Cannot listen on ${hostname}:${port}: set HOLDFAST_GATEWAY_PORT to a free port`, { cause: error });
   }
-  const address = server.address();
-  const listening = address === null || typeof address === 'string' ? port : address.port;
-  return { url: `http://${hostname}:${listening}`, stop };
+  return { url: `http://${hostname}:${front.port}`, stop };
 }

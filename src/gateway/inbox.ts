@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Alert } from '../contracts/index.ts';
 import { createBatches, type Batch, type Delivery } from './batches.ts';
+import { createFlaps } from './flaps.ts';
 import type { Target } from './routing.ts';
+import { createSilences } from './silences.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 /** `taken` of `deliveries` are in batches already; `reached_at` is when the last of those batches reached an incident. */
@@ -30,12 +32,18 @@ interface Arrival {
   alerts: { alert: Alert; target: Target }[];
 }
 
+export interface Stored {
+  repeats: number;
+  silenced: number;
+}
+
 export interface Inbox {
   /**
-   * Resolves when the bytes are on the disk, with how many of the alerts were known. Everything that arrives in one turn of
-   * the event loop is one transaction.
+   * Resolves when the bytes are on the disk, with how many of the alerts were known, and how many a silence holds: those are
+   * kept and open or join nothing, until one comes again after the silence. Everything that arrives in one turn of the event
+   * loop is one transaction.
    */
-  store(arrival: Arrival): Promise<{ repeats: number }>;
+  store(arrival: Arrival): Promise<Stored>;
   /** Workflow ids with something to send, the longest waiting first. */
   waiting(): string[];
   /** Cut what waits for this incident into a batch, durably, or return the one that was cut and is not settled. */
@@ -63,7 +71,9 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
   closeSync(openSync(file, 'a', 0o600)); // SQLite gives its other files the mode of this one
   const db = new DatabaseSync(file, { timeout: lockMs });
   db.exec(`pragma journal_mode = wal; pragma synchronous = full; ${SCHEMA}`);
-  const batches = createBatches(db, reopenMs);
+  const flaps = createFlaps(db);
+  const silences = createSilences(db);
+  const batches = createBatches(db, reopenMs, flaps.count);
   const now = (): string => new Date().toISOString();
 
   const transaction = <T>(run: () => T): T => {
@@ -84,22 +94,40 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
       and :startsAt > max(json_extract(ended.alert, '$.startsAt'), json_extract(alerts.alert, '$.startsAt'))))`;
   const upsert = db.prepare(`
     insert into alerts (source, key, status, workflow_id, target, alert, deliveries, taken, first_at, last_at, waiting_since)
-    values (:source, :key, :status, :workflowId, :target, :alert, 1, 0, :at, :at, :at)
+    values (:source, :key, :status, :workflowId, :target, :alert, 1, :held, :at, :at, :at)
     on conflict do update set last_at = :at, workflow_id = :workflowId, target = :target,
       alert = iif(alerts.status = 'resolved' or ${FIRES_ANEW}, :alert, alert),
       waiting_since = iif(deliveries = taken, :at, waiting_since), body = iif(${FIRES_ANEW}, null, body),
-      deliveries = iif(${FIRES_ANEW}, deliveries - taken + 1, deliveries + 1), taken = iif(${FIRES_ANEW}, 0, taken)
+      deliveries = iif(${FIRES_ANEW}, deliveries - taken + 1, deliveries + 1),
+      taken = iif(${FIRES_ANEW}, :held, taken + :held)
     returning rowid, body is null as fresh`);
+  const fired = db.prepare(`
+    select workflow_id as workflowId, target, json_set(alert, '$.status', 'resolved', '$.startsAt', :startsAt) as alert from alerts
+    where source = :source and key = :key and status = 'firing' and json_valid(alert)`);
+  /** What has resolved belongs where it fired, whatever the routes say of it now; one that does not tell what it is, is what fired. */
+  const asFired = (source: string, { key, status, startsAt, labels }: Alert) => {
+    if (status === 'firing') return {};
+    const { alert, ...where } = (fired.get({ source, key, startsAt }) ?? {}) as {
+      workflowId?: string;
+      target?: string;
+      alert?: string;
+    };
+    return { ...where, ...(alert !== undefined && Object.keys(labels).length === 0 && { alert }) };
+  };
   const insertBody = db.prepare('insert into bodies (at, source, raw) values (?, ?, ?)');
   const setBody = db.prepare('update alerts set body = ? where rowid = ?');
 
-  const insert = ({ source, raw, alerts }: Arrival): { repeats: number } => {
+  const insert = ({ source, raw, alerts }: Arrival): Stored => {
     const at = now();
+    let silenced = 0;
     const rows = alerts.map(({ alert, target }) => {
       const { key, status, startsAt } = alert;
-      const { workflowId } = target;
-      const texts = { target: JSON.stringify(target), alert: JSON.stringify(alert) };
-      return upsert.get({ source, key, status, workflowId, ...texts, startsAt, at }) as {
+      const own = { workflowId: target.workflowId, target: JSON.stringify(target), alert: JSON.stringify(alert) };
+      const row = { ...own, ...asFired(source, alert) };
+      flaps.note(alert, row.workflowId);
+      const held = status === 'firing' && silences.holding(alert) !== undefined ? 1 : 0;
+      silenced += held;
+      return upsert.get({ source, key, status, ...row, startsAt, at, held }) as {
         rowid: number;
         fresh: number;
       };
@@ -109,16 +137,16 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
       const body = insertBody.run(at, source, raw).lastInsertRowid;
       for (const { rowid } of fresh) setBody.run(body, rowid);
     }
-    return { repeats: rows.length - fresh.length };
+    return { repeats: rows.length - fresh.length, silenced };
   };
 
-  let arrivals: (Arrival & { resolve: (stored: { repeats: number }) => void; reject: (error: unknown) => void })[] = [];
+  let arrivals: (Arrival & { resolve: (stored: Stored) => void; reject: (error: unknown) => void })[] = [];
   const flush = (): void => {
     const group = arrivals;
     arrivals = [];
     try {
       const stored = transaction(() => group.map(insert));
-      group.forEach(({ resolve }, i) => resolve(stored[i] as { repeats: number }));
+      group.forEach(({ resolve }, i) => resolve(stored[i] as Stored));
     } catch (error) {
       for (const { reject } of group) reject(error);
     }
@@ -160,6 +188,8 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
         const at = before.toISOString();
         db.prepare('delete from alerts where last_at < ? and deliveries = taken and batch is null').run(at);
         db.prepare('delete from aside where at < ?').run(at);
+        flaps.prune();
+        silences.prune(at);
         db.exec('delete from bodies where not exists (select 1 from alerts where alerts.body = bodies.id)');
       }),
     close: () => db.close(),

@@ -14,17 +14,28 @@ export type Target = z.output<typeof Target>;
 
 const TRIAGE = { name: 'triage', type: 'triage' };
 
+/** Is this the value? A `*` at the beginning or the end of what is asked for stands for anything. */
+function matches(asked: string, value: string | undefined): boolean {
+  if (value === undefined) return false;
+  const open = { start: asked.startsWith('*'), end: asked.length > 1 && asked.endsWith('*') };
+  const text = asked.slice(open.start ? 1 : 0, open.end ? -1 : undefined);
+  if (open.start && open.end) return value.includes(text);
+  return open.start ? value.endsWith(text) : open.end ? value.startsWith(text) : value === text;
+}
+
+/** What an alert is matched by: its labels, and what it says of itself. */
+export const matchable = ({ name: alertname, service, environment, source, labels }: Alert) =>
+  ({ service, environment, ...labels, alertname, source }) as Record<string, string | undefined>;
+
 /**
  * From labels to service, environment and runbook: the first route whose every label matches, else what the alert says itself
  * and the runbook that names the alert. A service is also known by its project in the error tracker. The only environment of
- * a service is its default. What nothing knows goes to triage.
+ * a service is its default. What nothing knows, and what is in doubt, goes to triage.
  */
 export function route(alert: Alert, settings: Settings, runbooks: CatalogueEntry[]): Target {
-  const { name: alertname, service, environment, source } = alert;
-  const labels: Record<string, string | undefined> = { service, environment, ...alert.labels, alertname, source };
-  const rule = settings.routes.find(({ match }) =>
-    Object.entries(match).every(([label, value]) => labels[label] === value),
-  );
+  const { name: alertname, service, environment } = alert;
+  const labels = matchable(alert);
+  const rule = settings.routes[ruleFor(alert, settings)];
   const known =
     settings.services.find(({ name }) => name === (rule?.service ?? service)) ??
     settings.services.find(({ environments }) =>
@@ -36,14 +47,19 @@ export function route(alert: Alert, settings: Settings, runbooks: CatalogueEntry
   const runbook = runbooks.find(({ name, alerts }) =>
     rule?.runbook === undefined ? alerts.includes(alertname) : name === rule.runbook,
   );
-  const { name, type } = (sure ? runbook : undefined) ?? TRIAGE;
+  const { name, type } = (sure && alert.doubt === undefined ? runbook : undefined) ?? TRIAGE;
   const home = known?.name ?? 'unrouted';
-  return {
-    service: home,
-    environment: sure ? named : (environments[0] ?? 'production'),
-    type,
-    workflowId: incidentId(home, name),
-  };
+  const likely = environments.includes('production') ? 'production' : (environments[0] ?? 'production');
+  const scope = { service: home, environment: sure ? named : likely };
+  return { ...scope, type, workflowId: incidentId(scope, name) };
+}
+
+/** Index of the route that matches, -1 where none does. */
+export function ruleFor(alert: Alert, { routes }: Settings): number {
+  const labels = matchable(alert);
+  return routes.findIndex(({ match }) =>
+    Object.entries(match).every(([label, value]) => matches(value, labels[label])),
+  );
 }
 
 /** Check that routes name what exists. @throws Error with the path of each mistake and its remedy. */

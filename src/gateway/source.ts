@@ -6,6 +6,13 @@ const LABELS = 50;
 const KEY_LENGTH = 512;
 const YEAR_10000 = Date.UTC(10_000, 0);
 
+/** Somebody looks at what a page of this run was about; `by` is what the source says of the person, and grants nothing. */
+export interface Acknowledged {
+  workflowId: string;
+  runId: string;
+  by: string;
+}
+
 /** One way for alerts to come in: one file in `sources/`. */
 export interface AlertSource {
   name: string;
@@ -17,6 +24,12 @@ export interface AlertSource {
   verify(raw: Buffer, headers: Headers, secret: string): boolean;
   /** None when there is nothing to do. @throws ZodError when the body is not this source's. */
   normalise(body: unknown, headers: Headers): Alert[];
+  /** Names of the heartbeats that a body is a sign of. */
+  heartbeats?(body: unknown): string[];
+  /** The repository, as `owner/name`, of which a body says that a workflow has ended. */
+  ended?(body: unknown, headers: Headers): string | undefined;
+  /** Pages of Holdfast's own that a person has acknowledged there. */
+  acknowledged?(body: unknown): Acknowledged[];
 }
 
 export const defineSource = (source: AlertSource): AlertSource => source;
@@ -26,6 +39,16 @@ export function equal(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];
   return left.length === right.length && timingSafeEqual(left, right);
 }
+
+/** Is this time (seconds since the epoch) within five minutes of now? */
+export const recent = (seconds: number): boolean => Math.abs(Date.now() / 1000 - seconds) <= 300;
+
+/** A name for people as a name of the configuration: "Web Shop" is `web-shop`. */
+export const slugOf = (name: string | null | undefined): string | undefined =>
+  name
+    ?.toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-|-$/g, '');
 
 /** Text from outside: without control characters and half surrogate pairs, cut to what the contract holds. */
 export const cut = (text: string, length: number): string =>
@@ -83,6 +106,7 @@ export function alertOf(of: {
   startsAt?: Word;
   labels: Record<string, string>;
   url?: Word;
+  doubt?: Alert['doubt'];
 }): Alert {
   const slug = <K extends string>(name: K, value: Word) => {
     const parsed = Slug.safeParse(value);
@@ -100,6 +124,7 @@ export function alertOf(of: {
     startsAt: instantOf(of.startsAt),
     labels: of.labels,
     ...(of.url ? { url: cut(of.url, 2000) } : {}),
+    ...(of.doubt === undefined ? {} : { doubt: of.doubt }),
   };
 }
 

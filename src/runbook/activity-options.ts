@@ -15,17 +15,38 @@ export const diagnostic = {
 export const mitigation = {
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   startToCloseTimeout: '15 minutes',
+  scheduleToCloseTimeout: '29 minutes', // within the lease of the grant
   heartbeatTimeout: '6 seconds',
   retry: {
-    maximumAttempts: 5,
+    maximumAttempts: 10, // a worker that dies costs one too; what is away is tried for two and a half minutes
     initialInterval: '1 second',
     maximumInterval: '30 seconds',
     nonRetryableErrorTypes: BUGS,
   },
 } satisfies ActivityOptions;
 
+/** Reads that take up to minutes: they heartbeat every second or two. */
+export const inquiry = {
+  startToCloseTimeout: '3 minutes',
+  scheduleToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '6 seconds',
+  retry: { maximumAttempts: 2, initialInterval: '500 ms', nonRetryableErrorTypes: BUGS },
+} satisfies ActivityOptions;
+
+/** A browser at work, on a task queue that others need not wait for; where nobody serves it, it is left. */
+export const laboratory = {
+  scheduleToStartTimeout: '1 minute',
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '10 seconds',
+  retry: { maximumAttempts: 2, initialInterval: '1 second', nonRetryableErrorTypes: BUGS },
+} satisfies ActivityOptions;
+
 /** What takes as long as a pipeline or a backup does; heartbeats as what acts. */
-export const longWork = { ...mitigation, startToCloseTimeout: '2 hours' } satisfies ActivityOptions;
+export const longWork = {
+  ...mitigation,
+  startToCloseTimeout: '2 hours',
+  scheduleToCloseTimeout: '4 hours',
+} satisfies ActivityOptions;
 
 /** A message to a person or an order to `serviceControl`: tried for a while, never for ever. */
 export const delivery = {

@@ -1,4 +1,4 @@
-import type { Incident, Result } from '../contracts/index.ts';
+import type { Incident, Result, Scope } from '../contracts/index.ts';
 
 export interface RunbookMeta {
   /** As people say it: "High error rate". */
@@ -26,5 +26,17 @@ export const runbookCatalogue = (workflows: object): CatalogueEntry[] =>
     meta === undefined ? [] : [{ name: kebab(type), type, ...meta }],
   );
 
-/** Workflow id of the one open incident of a service and runbook. */
-export const incidentId = (service: string, runbook: string): string => `incident.${service}.${runbook}`;
+/** Workflow id of the ladder that a run leaves behind where a person must go on. */
+export const ladderOf = (workflowId: string): string => `${workflowId}.escalation.0`;
+
+/** The runbook, as its status names it, in which a second person looks at what one has approved alone. */
+export const BREAK_GLASS = 'break-glass';
+/** Workflow id of the run in which that is asked; a digest is of one proposal of one run. */
+export const secondLookId = ({ service, digest }: { service: string; digest: string }): string =>
+  `${BREAK_GLASS}.${service}.${digest.slice(0, 16)}`;
+
+const PRODUCTION = 'production';
+
+/** Workflow id of the one open incident of a service, environment and runbook; production's goes without saying. */
+export const incidentId = ({ service, environment }: Scope, runbook: string): string =>
+  `incident.${service}.${runbook}${environment === PRODUCTION ? '' : `.${environment}`}`;

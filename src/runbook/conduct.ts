@@ -7,15 +7,19 @@ import {
   proxyLocalActivities,
   setHandler,
   startChild,
+  upsertMemo,
 } from '@temporalio/workflow';
 import { AlertBatch, Said, type Incident, type Policy, type Result, type Status } from '../contracts/index.ts';
 import type { Configuration, RecordKeeper } from '../contracts/ports.ts';
 import { delivery, diagnostic, projection } from './activity-options.ts';
+import { keepAnnouncing } from './announcing.ts';
+import { startReview } from './aftermath.ts';
 import { createApprovals, type Approvals } from './approval.ts';
+import { createCallouts, type Callouts } from './callout.ts';
 import { kebab } from './catalogue.ts';
+import { needsAPerson } from './endings.ts';
 import { interruptionOf, type Switchboard } from './interruption.ts';
 import * as messages from './messages.ts';
-import { reach } from './paging.ts';
 import { createStory, type Story } from './story.ts';
 
 const { policy: readPolicy } = proxyLocalActivities<Configuration>({
@@ -26,15 +30,13 @@ const { policy: readPolicy } = proxyLocalActivities<Configuration>({
 const { policy: readPolicyAnew } = proxyActivities<Configuration>(delivery);
 const { record } = proxyActivities<RecordKeeper>(projection);
 
-/** Endings about which nobody need be woken. */
-const QUIET = ['mitigated', 'resolved', 'declined', 'taken-over', 'released', 'refused', 'superseded'];
-
-/** What every run has: its story, its switches, its policy, its approvals. */
+/** What every run has: its story, its switches, its policy, its approvals, its ladders. */
 export interface Kit {
   story: Story;
   board: Switchboard;
   policy: Policy;
   approvals: Approvals;
+  callouts: Callouts;
 }
 
 /**
@@ -47,21 +49,24 @@ export async function conduct(
 ): Promise<{ result: Result; story: Story }> {
   const { name, title, incident, howToStop, opened } = of;
   const story = createStory({ runbook: kebab(name), title, incident, howToStop, opened });
-  const board: Switchboard = { paused: false, ending: undefined, acknowledged: false };
+  const board: Switchboard = { paused: false, ending: undefined };
   let policy: Policy | undefined;
-  answerMessages(story, board);
+  const callouts = createCallouts({ story, policy: () => policy });
+  answerMessages(story, board, callouts);
   for (const batch of incident.carried ?? []) story.count(batch);
   const { service, environment } = incident;
   const renewPolicy = async (): Promise<void> => {
     policy = await readPolicyAnew({ service, environment }).catch(() => policy); // the one that is known still counts
   };
-  const approvals = createApprovals({ story, board, policy: () => policy, renewPolicy });
+  const approvals = createApprovals({ story, board, callouts, policy: () => policy, renewPolicy });
 
   const recorder = keepRecord(story);
+  const announcer = keepAnnouncing({ story, of: story.status, channels: () => policy?.announce ?? [] });
   const result = await (async (): Promise<Result> => {
     try {
       policy = await readPolicy({ service, environment });
-      return await steps({ story, board, policy, approvals });
+      announcer.look();
+      return await steps({ story, board, policy, approvals, callouts });
     } catch (error) {
       const ordered = interruptionOf(error);
       if (ordered !== undefined) return ordered;
@@ -72,11 +77,13 @@ export async function conduct(
       };
     }
   })();
-  await CancellationScope.nonCancellable(() => close({ story, policy, recorder, result }));
+  await CancellationScope.nonCancellable(() =>
+    close({ story, policy, callouts, keepers: [recorder, announcer], result }),
+  );
   return { result, story };
 }
 
-function answerMessages(story: Story, board: Switchboard): void {
+function answerMessages(story: Story, board: Switchboard, callouts: Callouts): void {
   const said = (input: unknown): Said => Said.safeParse(input ?? {}).data ?? { by: 'someone', text: '' };
   const end = (outcome: 'stopped' | 'taken-over', by: string, text: string): void => {
     board.ending ??= {
@@ -97,14 +104,9 @@ function answerMessages(story: Story, board: Switchboard): void {
     },
     { description: 'From the gateway: alerts that belong to this incident' },
   );
-  setHandler(
-    messages.acknowledge,
-    (input) => {
-      board.acknowledged = true;
-      story.tell('acknowledged', 'Acknowledged: the ladder waits once more before it climbs', said(input).by);
-    },
-    { description: 'I am looking at it: {"by":"your-name"}. Holds the ladder for one more wait' },
-  );
+  setHandler(messages.acknowledge, (input) => callouts.acknowledge(said(input)), {
+    description: 'I am looking at it: {"by":"your-name"}. The ladder waits until that is stale',
+  });
   setHandler(messages.note, (input) => story.tell('note', said(input).text, said(input).by), {
     description: 'Add to the timeline: {"by":"your-name","text":"…"}',
   });
@@ -168,52 +170,35 @@ function keepRecord(story: Story): { stop(): Promise<void> } {
   };
 }
 
-/** Tell people where they must go on, and leave the last word to a workflow of its own: the incident does not wait for the record. */
+/** Hand over where a person must go on, and leave the last word to a workflow of its own: the incident does not wait for the record. */
 async function close(of: {
   story: Story;
   policy: Policy | undefined;
-  recorder: { stop(): Promise<void> };
+  callouts: Callouts;
+  keepers: { stop(): Promise<void> }[];
   result: Result;
 }): Promise<void> {
-  const { story, policy, recorder, result } = of;
+  const { story, policy, callouts, keepers, result } = of;
   const { outcome, note } = result;
-  const { workflowId, runId, incident } = story.status;
-  const stopped = recorder.stop();
+  const { workflowId, runId, incident, title, findings, steps, attempts = [] } = story.status;
+  upsertMemo({ outcome, note: note.slice(0, 1000), attempts });
   story.tell('closed', `Closed as ${outcome}: ${note}`);
   story.set({ phase: 'closed', outcome, note, doing: `Closed as ${outcome}.`, next: 'Nothing.', waitingFor: [] });
-  await stopped;
-  if (policy !== undefined && !QUIET.includes(outcome)) {
-    const first = policy.ladder[0];
-    const text = [
-      note,
-      ...story.status.findings.map((finding) => `${finding.verdict}: ${finding.check}: ${finding.summary}`),
-    ]
-      .join('\n')
-      .slice(0, 4000);
-    const subject = `${story.status.title} on ${incident.service}: ${outcome}, a person is needed`;
-    await Promise.all(
-      (first?.people ?? []).map((person) =>
-        reach(
-          {
-            service: incident.service,
-            environment: incident.environment,
-            severity: incident.severity,
-            key: `${workflowId}/${runId}:closed:${person}`,
-            person,
-            level: first?.level ?? 'none',
-            workflowId,
-            runId,
-            subject,
-            text,
-          },
-          policy,
-        ).catch(() => undefined),
-      ),
-    );
+  await Promise.all(keepers.map((keeper) => keeper.stop()));
+  if (needsAPerson(story.status)) {
+    const lines = [note, ...findings.map(({ verdict, check, summary }) => `${verdict}: ${check}: ${summary}`)];
+    await callouts.handOver({
+      subject: `${title} on ${incident.service}: ${outcome}, a person is needed`,
+      text: lines.join('\n').slice(0, 4000),
+      ...(steps !== undefined && { severity: 'warning' as const }), // it was ordered as no incident
+      ...(outcome === 'unanswered' && { climbed: true }),
+      ...(steps === undefined && attempts.length === 0 && { untilResolved: true }),
+    });
   }
   await startChild('recordIncident', {
     workflowId: `record.${workflowId}.${runId}`,
     args: [story.status],
     parentClosePolicy: ParentClosePolicy.ABANDON,
   });
+  await startReview(story.status, policy);
 }

@@ -2,7 +2,16 @@ import { hashes, verify } from '@noble/ed25519';
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import { failure } from '../errors.ts';
-import type { Action, Policy, Proposal, SignedDecision } from '../contracts/index.ts';
+import {
+  delegateOf,
+  givenTo,
+  type Action,
+  type Person,
+  type Policy,
+  type Proposal,
+  type SignedDecision,
+  type Status,
+} from '../contracts/index.ts';
 
 hashes.sha512 = sha512;
 
@@ -27,27 +36,87 @@ export function signedBytes({
   return utf8ToBytes(canonical(decision));
 }
 
-/** May this person approve an action of this risk? Says why not, else undefined. */
-export function whyNot(person: string, proposal: Proposal, policy: Policy): string | undefined {
-  const known = policy.people.find((one) => one.name === person);
+/** What decisions are measured by. */
+type Rules = Pick<Policy, 'approval'> & { people: Pick<Person, 'name' | 'roles' | 'delegates'>[] };
+type Roles = Person['roles'];
+type Asking = Pick<Proposal, 'risk' | 'notBy' | 'action'>;
+
+/** How many people must approve it; one is enough to look at what another has approved alone. */
+export const neededFor = ({ risk, action }: Pick<Proposal, 'risk' | 'action'>, { approval }: Rules): number =>
+  action.kind === 'confirm-break-glass' ? 1 : approval[risk].quorum;
+
+/** Why this person decides nothing at a moment, or lacks every one of these roles; those of `except` give it none of theirs. */
+function lacks(
+  person: string,
+  { people }: Rules,
+  of: { roles: Roles; risk: Proposal['risk']; now: number; except?: readonly string[] | undefined },
+): string | undefined {
+  const { roles, risk, now, except = [] } = of;
+  const known = people.find((one) => one.name === person);
   if (known === undefined) return `"${person}" is not a person of the configuration`;
-  const { roles } = policy.approval[proposal.risk];
-  if (!known.roles.some((role) => roles.includes(role)))
-    return `${person} lacks the role ${roles.join(' or ')} for ${proposal.risk} risk`;
-  if (proposal.notBy?.includes(person)) return `${person} asked for it: somebody else must decide`;
-  return undefined;
+  if (except.includes(person)) return `${person} asked for it: somebody else must decide`;
+  const instead = delegateOf(known, now);
+  if (instead !== undefined) return `${instead.to} decides instead of ${person} until ${instead.until}`;
+  const given = givenTo(person, people, now).filter(({ name }) => !except.includes(name));
+  return [known, ...given].some((one) => one.roles.some((role) => roles.includes(role)))
+    ? undefined
+    : `${person} lacks the role ${roles.join(' or ')} for ${risk} risk`;
 }
 
-/** Why this way of approving cannot be chosen, else undefined. */
-export const whichNot = (
-  { option, reason }: { option?: string | undefined; reason?: string | undefined },
-  { options }: Proposal,
-): string | undefined =>
-  option === undefined || options?.includes(option) === true
-    ? option === 'skip' && !reason?.trim()
-      ? 'to leave a step out needs a reason'
-      : undefined
-    : `there is no option "${option}"${options === undefined ? '' : `; there are: ${options.join(', ')}`}`;
+/** May this person approve this at a moment (milliseconds since the epoch)? Says why not, else undefined. */
+export function whyNot(person: string, { risk, notBy, action }: Asking, rules: Rules, now: number): string | undefined {
+  if (action.kind === 'confirm-break-glass' && action.by === person)
+    return `${person} approved it alone: a second person must look at it`;
+  return lacks(person, rules, { roles: rules.approval[risk].roles, risk, now, except: notBy });
+}
+
+/** May this person approve this alone, where `others` have approved it so far? Says why not, else undefined. */
+export function whyNotAlone(
+  person: string,
+  proposal: Asking,
+  rules: Rules,
+  { others, now }: { others: number; now: number },
+): string | undefined {
+  const { risk, action } = proposal;
+  const { breakGlass } = rules.approval[risk];
+  if (action.kind === 'confirm-break-glass') return 'this asks for a second person: nobody is that alone';
+  if (breakGlass === undefined)
+    return `nobody may approve ${risk} risk of ${action.service} in ${action.environment} alone: set breakGlass in approval.${risk} of the configuration, or of that environment where it has a rule of its own`;
+  const why = lacks(person, rules, { roles: breakGlass.roles, risk, now });
+  if (why !== undefined) return `no break-glass: ${why}`;
+  return others + 1 >= neededFor(proposal, rules) && whyNot(person, proposal, rules, now) === undefined
+    ? `the approval of ${person} is enough: approve it without break-glass`
+    : undefined;
+}
+
+/** Why this way of deciding cannot be chosen, else undefined. */
+export function whichNot(
+  {
+    verdict,
+    option,
+    reason,
+  }: Pick<SignedDecision, 'verdict'> & { option?: string | undefined; reason?: string | undefined },
+  { options, action }: Proposal,
+): string | undefined {
+  const isGiven = Boolean(reason?.trim());
+  if (option !== undefined && options?.includes(option) !== true)
+    return `there is no option "${option}"${options === undefined ? '' : `; there are: ${options.join(', ')}`}`;
+  if (option === 'skip' && !isGiven) return 'to leave a step out needs a reason';
+  return action.kind === 'confirm-break-glass' && verdict === 'declined' && !isGiven
+    ? 'to object needs a note: say in the reason what is wrong'
+    : undefined;
+}
+
+/** Why a decision is no break-glass, else undefined. */
+const notAlone = ({ verdict, via, reason }: SignedDecision): string | undefined => {
+  if (verdict !== 'approved') return 'break-glass is there to approve: reject it without';
+  if (via === 'slack') return 'break-glass is not for Slack: use the console or the command line';
+  return reason?.trim() ? undefined : 'break-glass needs a reason: say why nobody else can be waited for';
+};
+
+/** What whoever comes too late is told. */
+export const wonBy = ({ verdict, by, via }: Omit<NonNullable<Status['decision']>, 'at'>): string =>
+  `it was ${verdict} already by ${by.join(', ')} via ${via}`;
 
 /**
  * Check a signed decision against the open proposal; synchronous, as an update validator must be.
@@ -55,7 +124,7 @@ export const whichNot = (
  */
 export function assertMayDecide(
   decision: SignedDecision,
-  open: { proposal: Proposal; workflowId: string; runId: string; now: number },
+  open: { proposal: Proposal; workflowId: string; runId: string; now: number; approvedBy: string[] },
   policy: Policy,
 ): void {
   const refuse = (why: string): never => {
@@ -63,14 +132,20 @@ export function assertMayDecide(
   };
   if (decision.workflowId !== open.workflowId || decision.runId !== open.runId)
     refuse('the decision is for another run');
-  if (decision.digest !== open.proposal.digest)
-    refuse('the decision is for another proposal: read the open one and decide again');
+  if (decision.digest !== open.proposal.digest) refuse('another proposal is open now: read it and decide again');
   if (Date.parse(decision.expiresAt) <= open.now) refuse('the decision has expired: decide again');
   const key = policy.decisionKeys[decision.keyId];
   if (key === undefined) return refuse(`no key "${decision.keyId}" is known here`);
   if (!isSigned(decision, key)) refuse('the signature is wrong');
-  const why = whyNot(decision.person, open.proposal, policy) ?? whichNot(decision, open.proposal);
+  const { person, breakGlass } = decision;
+  const { proposal, now, approvedBy } = open;
+  const others = approvedBy.filter((one) => one !== person).length;
+  const may = breakGlass
+    ? (notAlone(decision) ?? whyNotAlone(person, proposal, policy, { others, now }))
+    : whyNot(person, proposal, policy, now);
+  const why = may ?? whichNot(decision, proposal);
   if (why !== undefined) refuse(why);
+  if (!breakGlass && approvedBy.includes(person)) refuse(`${person} has decided already`);
 }
 
 function isSigned(decision: SignedDecision, publicKey: string): boolean {

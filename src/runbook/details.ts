@@ -1,6 +1,6 @@
 import type { Status } from '../contracts/index.ts';
 
-/** Text from outside, so that it cannot become Markdown, a link or a line of its own. */
+/** Text from outside, so that it cannot become Markdown, a link under another name or a line of its own. */
 export const plain = (text: string): string =>
   text.replaceAll(/[\s\p{Cc}]+/gu, ' ').replaceAll(/([\\`*_{}[\]()<>#!|~])/g, '\\$1');
 
@@ -17,6 +17,7 @@ export function details(status: Status): string {
     '',
     `**Next:** ${plain(status.next)}`,
     '',
+    ...(status.acknowledgedBy === undefined ? [] : [`**${plain(status.acknowledgedBy)}** looks at it.`, '']),
   ];
   if (status.phase === 'waiting' && proposal !== undefined) {
     const option = proposal.options === undefined ? '' : `,"option":"${proposal.options[0]}"`;
@@ -29,7 +30,7 @@ export function details(status: Status): string {
       '',
       ...proposal.why.map((reason) => `- ${plain(reason)}`),
       '',
-      '**Exactly this will run**',
+      proposal.action.kind === 'confirm-break-glass' ? '**What is to be looked at**' : '**Exactly this will run**',
       '',
       '```json',
       JSON.stringify(proposal.action, null, 1).replaceAll('`', "'"),

@@ -1,8 +1,8 @@
 import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
 
-/** What a failure says, in one line. */
+/** What a failure says, in one line; the same live and in a replay, which gives what a local activity failed with alone. */
 export const say = (error: unknown): string => {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
+  const cause = error instanceof ActivityFailure ? (error.cause ?? error) : error;
   return cause instanceof Error ? cause.message : String(cause);
 };
 /** The type of a failure of the closed list. */

@@ -30,7 +30,7 @@ export type Look = (now: number) => Promise<string | undefined>;
 export function createGrant(
   { story, board }: Kit,
   order: DeploymentOrder,
-  of: { holder: string; look: () => Look | undefined },
+  of: { holder: string; look: () => Look | undefined; onGranted: () => void },
 ) {
   const { service, environment } = order;
   const change = { service, environment, key: `${of.holder}:change` };
@@ -38,10 +38,11 @@ export function createGrant(
   let granted: Change | undefined;
   let told = '';
 
-  const wait = (reason: string, until?: string): void => {
+  const wait = (reason: string, at: string, until?: string): void => {
     if (reason !== told) story.tell('waiting', `Waiting: ${reason}`);
     told = reason;
-    story.set({ doing: `Waiting: ${reason}.`, ...(until !== undefined && { waitingUntil: until }) });
+    const deadline = new Date(Date.parse(at) + 2 * LONGEST_WAIT_MS).toISOString(); // it asks again before that
+    story.set({ doing: `Waiting: ${reason}.`, deadline, ...(until !== undefined && { waitingUntil: until }) });
   };
   const windowFor = async ({ kind }: Change, at: string) =>
     kind === 'roll-back' || override
@@ -70,7 +71,9 @@ export function createGrant(
           });
           if (grant.granted) {
             granted = asked;
+            if (told !== '') story.set({ phase: 'deploying' });
             told = '';
+            of.onGranted();
             return grant.fence;
           }
           if (grant.because === 'superseded') return endWith({ outcome: 'superseded', note: grant.reason });
@@ -79,7 +82,7 @@ export function createGrant(
             return endWith({ outcome: granted === undefined ? 'refused' : 'rolled-back', note: grant.reason });
           ({ reason, until } = { until: undefined, ...grant });
         }
-        wait(reason, until);
+        wait(reason, at, until);
         const look = of.look();
         const longest = look !== undefined || (window.open && until === undefined) ? LOOK_AGAIN_MS : LONGEST_WAIT_MS;
         const again = busy > 0 ? Math.min(ASK_AGAIN_MS, 1000 * 2 ** busy) : longest;

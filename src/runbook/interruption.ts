@@ -7,7 +7,6 @@ export interface Switchboard {
   paused: boolean;
   /** Set by `stop` and `takeOver`: how the run is to end. */
   ending: Result | undefined;
-  acknowledged: boolean;
 }
 
 /** End the run here, with this result. */

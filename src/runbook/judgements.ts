@@ -18,7 +18,7 @@ const POOL_WAIT_MS = 100;
 const BAKE_MS = 60 * 60 * 1000;
 
 const percent = (ratio: number): string => `${(ratio * 100).toFixed(ratio < 0.1 ? 2 : 0)} %`;
-const ms = (value: number): string => `${Math.round(value)} ms`;
+export const ms = (value: number): string => `${Math.round(value)} ms`;
 
 export const judgeReleases =
   (now: number) =>
@@ -29,6 +29,7 @@ export const judgeReleases =
     return [
       young ? 'bad' : 'ok',
       `${running.version} runs since ${running.deployedAt}${young ? ', still in its bake window' : ''}; ${before}`,
+      { running: { version: running.version, deployedAt: running.deployedAt } },
     ];
   };
 
@@ -55,6 +56,14 @@ export const judgeTrace = ({ pattern, frames }: readings.StackTrace): Judgement 
   frames.length === 0
     ? ['ok', 'no stack trace in the window']
     : ['bad', `${pattern} at ${frames.slice(0, 3).map(withoutFolders).join(' ← ')}`];
+
+const FRAME = /^.*? \((.+):[\d?]+\)$/;
+const FOREIGN = /(?:^|\/)node_modules\/|^node:|<anonymous>|^\?$/;
+
+/** Files of the application's own frames, the innermost first. */
+export const failingFiles = ({ frames }: readings.StackTrace): string[] => [
+  ...new Set(frames.flatMap((frame) => FRAME.exec(frame)?.[1] ?? []).filter((file) => !FOREIGN.test(file))),
+];
 
 export const judgeCorrelations = ({ events, releases, flags }: readings.ErrorCorrelations): Judgement => {
   if (events === 0) return ['ok', 'no errors to correlate'];
@@ -94,12 +103,17 @@ const tooFew = (requests: number, { measure }: Policy): Judgement | undefined =>
     : undefined;
 
 export const judgeResponseTimes =
-  (policy: Policy) =>
-  ({ p50Ms, p95Ms, requests }: readings.ResponseTimes): Judgement =>
-    tooFew(requests, policy) ?? [
-      p95Ms > policy.objectives.p95Ms ? 'bad' : 'ok',
-      `p50 ${ms(p50Ms)}, p95 ${ms(p95Ms)} (objective ${ms(policy.objectives.p95Ms)})`,
-    ];
+  (policy: Policy, limitMs?: number) =>
+  ({ p50Ms, p95Ms, requests }: readings.ResponseTimes): Judgement => {
+    const limit = limitMs ?? policy.objectives.p95Ms;
+    return (
+      tooFew(requests, policy) ?? [
+        p95Ms > limit ? 'bad' : 'ok',
+        `p50 ${ms(p50Ms)}, p95 ${ms(p95Ms)} (${limitMs === undefined ? 'objective' : 'limit'} ${ms(limit)})`,
+        { readings: [{ quantity: 'p95-ms', value: p95Ms, limit }] },
+      ]
+    );
+  };
 
 export const judgeErrorRatio =
   (policy: Policy, limit = policy.objectives.errorRatio) =>
@@ -107,7 +121,15 @@ export const judgeErrorRatio =
     tooFew(requests, policy) ?? [
       ratio >= limit ? 'bad' : 'ok',
       `${percent(ratio)} of ${Math.round(requests)} requests failed (limit ${percent(limit)})`,
+      { readings: [{ quantity: 'error-ratio', value: ratio, limit }] },
     ];
+
+export const judgeErrorCount =
+  (limit: number) =>
+  ({ count, windowSeconds }: readings.ErrorCount): Judgement => [
+    count >= limit ? 'bad' : 'ok',
+    `the error tracker counts ${count} errors within ${windowSeconds} s (limit ${limit})`,
+  ];
 
 export const judgeSaturation = ({ busiest, instances }: readings.Saturation): Judgement => [
   busiest >= SATURATED ? 'bad' : 'ok',
@@ -119,12 +141,25 @@ export const judgeFlags = (flags: readings.FlagState[]): Judgement => [
   flags.length === 0 ? 'no flags' : flags.map(({ flag, variant }) => `${flag}=${variant}`).join(', '),
 ];
 
-export const judgeConnections = ({ max, reserved, used, groups }: readings.ConnectionUse): Judgement => {
+export const judgeConnections = ({ max, reserved, used, groups, ...others }: readings.ConnectionUse): Judgement => {
   const open = max - reserved;
+  const { replication, autovacuum } = others;
+  const alone = [
+    replication > 0 && `${replication} of replication`,
+    autovacuum > 0 && `${autovacuum} of autovacuum`,
+  ].filter(Boolean);
   const most = groups
     .slice(0, 3)
     .map(({ count, ...group }) => [count, '×', group.user, group.application, group.state].filter(Boolean).join(' '));
-  return [used / open > CONNECTIONS_USED ? 'bad' : 'ok', `${used} of ${open} connections: ${most.join('; ')}`];
+  return [
+    used / open > CONNECTIONS_USED ? 'bad' : 'ok',
+    [
+      `${used} of ${open} connections: ${most.join('; ')}`,
+      alone.length > 0 && `beside them, and left alone: ${alone.join(', ')}`,
+    ]
+      .filter(Boolean)
+      .join('; '),
+  ];
 };
 
 export const judgeInTheWay = (sessions: readings.SessionInTheWay[]): Judgement => {
@@ -171,6 +206,7 @@ export const waitsLong = ({ clientsWaiting, maxWaitMs }: readings.PoolUse): bool
 export const judgePool = ({ pool, size, ...now }: readings.PoolUse): Judgement => [
   waitsLong({ pool, size, ...now }) ? 'bad' : 'ok',
   `${pool}: ${now.clientsWaiting} clients wait (the longest ${ms(now.maxWaitMs)}), ${now.serversActive} of ${size} connections in use`,
+  { readings: [{ quantity: 'pool-waiting', value: now.clientsWaiting }] },
 ];
 
 export const judgeStatements = (statements: readings.SlowStatement[]): Judgement => {
@@ -179,30 +215,41 @@ export const judgeStatements = (statements: readings.SlowStatement[]): Judgement
   const { index } = worst;
   const cost = index?.costWith === undefined ? '' : `, cost ${index.costNow} → ${index.costWith}`;
   const hint = index === undefined ? '' : `; an index on ${index.table} (${index.columns.join(', ')}) serves it${cost}`;
+  const asleep = statements.every(({ ran }) => ran === false) ? ', none of which runs now' : '';
   return [
     'bad',
-    `${statements.length} slow; the worst takes ${ms(worst.meanMs)} × ${worst.calls}: ${worst.query}${hint}`,
+    `${statements.length} slow${asleep}; the worst takes ${ms(worst.meanMs)} × ${worst.calls}: ${worst.query}${hint}`,
   ];
 };
 
-/** Recovered: the errors are under the objective, answers are quick, and nobody waits for a connection. */
+/** Whether a new connection succeeds: by SQL where that is configured, else by REST. */
+const judgeConnecting = ({ rest, sql }: readings.SupabaseHealth): Judgement => {
+  const [by, { ok, ms: took, detail }] = sql === undefined ? (['REST', rest] as const) : (['SQL', sql] as const);
+  return [ok ? 'ok' : 'bad', ok ? `${by} answers in ${ms(took)}` : `${by} fails: ${detail}`];
+};
+
+/** Recovered: errors are under the objective, answers are quick, nobody waits for a connection, and a new one succeeds. */
 export const judgeRecovery =
   (policy: Policy) =>
   ({
     ratio,
     times,
     pool,
+    supabase,
   }: {
     ratio: readings.ErrorRatio;
     times: readings.ResponseTimes;
-    pool: readings.PoolUse | undefined;
+    pool?: readings.PoolUse | undefined;
+    supabase?: readings.SupabaseHealth | undefined;
   }): Judgement => {
     const judged = [
       judgeErrorRatio(policy)(ratio),
       judgeResponseTimes(policy)(times),
       ...(pool === undefined ? [] : [judgePool(pool)]),
+      ...(supabase === undefined ? [] : [judgeConnecting(supabase)]),
     ];
     const worst =
       (['bad', 'unknown', 'ok'] as const).find((verdict) => judged.some(([one]) => one === verdict)) ?? 'ok';
-    return [worst, judged.map(([, summary]) => summary).join('; ')];
+    const seen = judged.flatMap(([, , { readings = [] } = {}]) => readings);
+    return [worst, judged.map(([, summary]) => summary).join('; '), { readings: seen }];
   };

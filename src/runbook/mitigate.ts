@@ -1,16 +1,20 @@
 import { CancellationScope, proxyActivities, sleep } from '@temporalio/workflow';
-import type { Approval, ChangeReport, Policy, Result, Verdict } from '../contracts/index.ts';
+import type { Approval, Attempt, ChangeReport, Policy, Result, Verdict } from '../contracts/index.ts';
 import type { ChangeControl } from '../contracts/ports.ts';
 import { delivery } from './activity-options.ts';
 import type { Approvals } from './approval.ts';
+import { noteOf } from './attempts.ts';
 import { canonical } from './decisions.ts';
 import { say, typeOf } from './failures.ts';
 import { checkpoint, type Switchboard } from './interruption.ts';
+import { inLightOf, inOrder, pastOf, resembles } from './learnings.ts';
 import type { AnyRemedy } from './run.ts';
 import type { Story } from './story.ts';
 
 const ROUNDS = 8;
 const BUSY_TRIES = 40;
+const ASK_AGAIN_MS = 15_000;
+const LONGEST_BUSY_MS = (BUSY_TRIES + 4) * ASK_AGAIN_MS;
 const { requestChange, reportChange } = proxyActivities<ChangeControl>(delivery);
 
 export interface Steps<E> {
@@ -34,7 +38,11 @@ export async function mitigate<E>(kit: Kit, steps: Steps<E>): Promise<Result> {
       next: 'Propose what the evidence supports.',
     });
     const evidence = await steps.diagnose();
-    const remedy = steps.propose(evidence).find((one) => one !== undefined && !tried.has(canonical(one.action)));
+    const past = await pastOf(story, policy);
+    for (const one of round === 1 ? past.slice(0, 2) : []) story.tell('resembles', resembles(one));
+    const supported = steps.propose(evidence).filter((one) => one !== undefined);
+    const proposals = inLightOf(past, inOrder(supported, story.status.runbook, policy));
+    const remedy = choose(story, proposals, tried);
     await checkpoint(board);
     if (policy.mode === 'observe')
       return { outcome: 'handed-over', note: 'this service is only observed; the findings are here' };
@@ -55,6 +63,18 @@ export async function mitigate<E>(kit: Kit, steps: Steps<E>): Promise<Result> {
     if (end.next === 'try-another') tried.add(canonical(remedy.action));
   }
   return { outcome: 'handed-over', note: `the world changed under ${ROUNDS} proposals in a row` };
+}
+
+/** The first that this run has not tried; what did not help the run before comes last, and says so. */
+function choose(story: Story, proposed: AnyRemedy[], tried: ReadonlySet<string>): AnyRemedy | undefined {
+  const left = proposed.filter(({ action }) => !tried.has(canonical(action)));
+  const before = ({ summary }: AnyRemedy) =>
+    story.status.last?.attempts.find((one) => one.summary === summary && one.result !== 'helped');
+  const remedy = left.find((one) => before(one) === undefined) ?? left[0];
+  const failed = remedy && before(remedy);
+  return failed === undefined || remedy === undefined
+    ? remedy
+    : { ...remedy, why: [`tried before at ${failed.at}: it did not help`, ...remedy.why].slice(0, 20) };
 }
 
 async function attempt(kit: Kit, remedy: AnyRemedy, verify: () => Promise<Verdict>): Promise<Tried> {
@@ -110,9 +130,11 @@ async function actAndVerify(
     next: 'Verify that it helps; undo it if it does not.',
   });
   story.tell('acting', `Begun: ${summary}`, (approval as Approval).by.join(', '));
+  const came = noteOf(story, remedy);
   try {
     const effect = await CancellationScope.nonCancellable(() => remedy.act(approval)); // a stop never leaves it half done
     story.tell('acted', effect.summary);
+    came('not-measurable');
   } catch (error) {
     const type = typeOf(error);
     story.tell('act-failed', say(error));
@@ -122,7 +144,7 @@ async function actAndVerify(
     }
     if (type === 'Fenced')
       return { result: { outcome: 'handed-over', note: `a later change has acted meanwhile: ${say(error)}` } };
-    return await undo(kit, remedy, approval, () => report('failed'));
+    return await undo(kit, remedy, approval, { report: () => report('failed'), came: (how) => came('failed', how) });
   }
 
   await checkpoint(board);
@@ -134,6 +156,7 @@ async function actAndVerify(
   const verdict = await verify();
   if (verdict === 'ok') {
     story.tell('verified', `It holds: ${summary}`);
+    came('helped');
     await report('verified');
     return { result: { outcome: 'mitigated', note: summary } };
   }
@@ -145,18 +168,19 @@ async function actAndVerify(
       },
     };
   story.tell('not-helped', `It did not help: ${summary}`);
-  return await undo(kit, remedy, approval, () => report('undone'));
+  return await undo(kit, remedy, approval, { report: () => report('undone'), came: (how) => came('not-helped', how) });
 }
 
 async function undo(
   { story }: Kit,
   remedy: AnyRemedy,
   approval: Approval<never>,
-  report: () => Promise<void>,
+  { report, came }: { report: () => Promise<void>; came: (undo: Attempt['undo']) => void },
 ): Promise<Tried> {
   const { undoIt } = remedy;
   if (undoIt === undefined) {
     story.tell('not-undone', `It stays as it is: ${remedy.undo}`);
+    came('none');
     await report();
     return { next: 'try-another' };
   }
@@ -164,8 +188,10 @@ async function undo(
   try {
     const effect = await CancellationScope.nonCancellable(() => undoIt(approval));
     story.tell('undone', effect.summary);
+    came('done');
   } catch (error) {
     story.tell('undo-failed', say(error));
+    came('failed');
     return { result: { outcome: 'handed-over', note: `the undo failed, look at once: ${say(error)}` } };
   }
   await report();
@@ -184,9 +210,13 @@ async function grant(
     );
     if (typeof answer === 'string') return `the safety authority cannot be reached: ${answer}`;
     if (answer.granted) return answer.fence;
-    if (tries === 1) story.tell('refused', `Not now: ${answer.reason}`, 'control');
+    if (tries === 1) {
+      story.tell('refused', `Not now: ${answer.reason}`, 'control');
+      const waitingUntil = new Date(Date.now() + LONGEST_BUSY_MS).toISOString();
+      story.set({ phase: 'mitigating', doing: `Waiting to act: ${answer.reason}.`, waitingUntil }); // decided: nobody is asked
+    }
     if (answer.because !== 'busy' || tries >= BUSY_TRIES) return answer.reason;
-    await sleep('15 seconds');
+    await sleep(ASK_AGAIN_MS);
     await checkpoint(board);
   }
 }

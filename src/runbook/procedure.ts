@@ -5,18 +5,21 @@ import {
   type LedgerRelease,
   type Policy,
   type Result,
+  type ShownRelease,
   type Verdict,
 } from '../contracts/index.ts';
 import type { Draft } from './approval.ts';
+import { noteOf } from './attempts.ts';
 import { conduct, type Kit } from './conduct.ts';
 import { holds } from './holds.ts';
 import { createGrant, type Change, type Look } from './grant.ts';
 import { checkpoint, endWith, interruptionOf } from './interruption.ts';
-import { supersede } from './messages.ts';
+import { supersede, wake } from './messages.ts';
 import { say, typeOf } from './failures.ts';
-import { reach } from './paging.ts';
+import { peopleOf, reach } from './paging.ts';
 import { judged, type Judgement } from './run.ts';
 import { askerOf } from './release-evidence.ts';
+import { createShowing } from './shown.ts';
 import { createSteps, type StepPlan } from './steps.ts';
 
 /** How often what has traffic is looked at while people are waited for: each look is some six events of a history that holds 51,200. */
@@ -27,6 +30,8 @@ export interface ProcedureRun {
   readonly policy: Policy;
   /** Prefix of the idempotency keys of this run. */
   readonly key: string;
+  /** The release that it deploys: a code-hosting service shows how it goes, where one is configured. */
+  about(release: ShownRelease): void;
   /** Show all steps beforehand, with what taking each back means. */
   plan(steps: StepPlan[]): void;
   /**
@@ -51,6 +56,10 @@ export interface ProcedureRun {
   holds<T>(read: () => Promise<T>, judge: (value: T) => Judgement): Promise<Verdict>;
   /** Waits while paused. @throws when a person has stopped it */
   checkpoint(): Promise<void>;
+  /** Waits until it is woken from elsewhere, but no longer than this. @throws as `checkpoint` */
+  woken(within: string): Promise<void>;
+  /** Something to be done to a release; what it came to is told as it becomes known, and stays in the status. */
+  attempt(of: Parameters<typeof noteOf>[1]): ReturnType<typeof noteOf>;
   /** This version has all of the traffic now. */
   serves(version: string): void;
   /**
@@ -93,9 +102,11 @@ export function defineProcedure(
     const { result } = await conduct({ name, title: meta.title, incident, howToStop, opened: 'Begun' }, async (kit) => {
       const run = createProcedure(kit, order);
       try {
-        return await steps(run);
+        return run.told(await steps(run));
       } catch (error) {
-        return await run.end(error);
+        return run.told(await run.end(error));
+      } finally {
+        await CancellationScope.nonCancellable(() => run.showing.stop());
       }
     });
     await condition(allHandlersFinished);
@@ -105,7 +116,14 @@ export function defineProcedure(
   return Object.assign(workflow, { title: meta.title });
 }
 
-function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end(error: unknown): Promise<Result> } {
+interface Conducted extends ProcedureRun {
+  showing: ReturnType<typeof createShowing>;
+  /** With the release that it was about, where that was known. */
+  told(result: Result): Result;
+  end(error: unknown): Promise<Result>;
+}
+
+function createProcedure(kit: Kit, order: DeploymentOrder): Conducted {
   const { story, board, approvals, policy } = kit;
   const { service, environment } = order;
   const { workflowId, runId } = story.status;
@@ -113,8 +131,19 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
   const list = createSteps(story);
   const asker = askerOf(order);
   let look: Look | undefined;
-  const grant = createGrant(kit, order, { holder, look: () => look });
+  const showing = createShowing(story);
+  const grant = createGrant(kit, order, {
+    holder,
+    look: () => look,
+    onGranted: () => showing.show('in-progress'),
+  });
+  let subject: string | undefined;
+  let came: ReturnType<typeof noteOf> | undefined;
   let serving: string | undefined;
+  let awake = false;
+  setHandler(wake, () => void (awake = true), {
+    description: 'From the gateway: something that it may wait for has changed elsewhere; it looks at once',
+  });
   setHandler(
     supersede,
     ({ by }) => {
@@ -153,6 +182,14 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
     order,
     policy,
     key: holder,
+    showing,
+    told: (result) => (subject === undefined ? result : { ...result, version: subject }),
+    about(release) {
+      subject = release.version;
+      if (policy.deployment.shown !== true) return;
+      story.set({ release });
+      showing.show('waiting');
+    },
     plan: list.plan,
     refuse: (note) => endWith({ outcome: 'refused', note }),
     rollBack: (note) => endWith({ outcome: 'rolled-back', note }),
@@ -185,20 +222,35 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
     mayAct: (change) => grant.mayAct(change),
     watch: (at) => void (look = at),
     checkpoint: resumed,
+    async woken(within) {
+      await condition(() => awake || board.ending !== undefined, within);
+      awake = false;
+      await resumed();
+    },
+    attempt: (of) => (came = noteOf(story, of)),
     serves: (version) => void (serving = version),
     async verified(release, bad) {
       const held = bad === undefined ? {} : { held: { version: bad, reason: `rolled back by ${workflowId}` } };
       const leftOut = list.leftOut();
       const result = leftOut.length === 0 ? 'verified' : 'unverified';
+      const { release: shown } = story.status;
+      if (shown !== undefined && result === 'verified' && policy.deployment.procedure === 'production')
+        story.set({ release: { ...shown, publish: true } });
       await grant.report(result, { running: release.version, ...(leftOut.length === 0 && { release }), ...held });
       await checkpoint(board); // a change that has taken over is told of by now
       return leftOut.length === 0 ? 'verified good' : `not verified, for what was left out: ${leftOut.join(', ')}`;
     },
     async notify(text) {
-      const { level = 'none', people = [] } = policy.ladder[0] ?? {};
+      const [first] = policy.ladder;
+      if (first === undefined) return 'nobody: there is no ladder';
+      const people = await peopleOf(first);
+      const { level } = first;
       const { severity } = story.status.incident;
       const of = { service, environment, severity, level, workflowId, runId, subject: text.slice(0, 200), text };
-      await Promise.all(people.map((person) => reach({ ...of, key: `${holder}:notify:${person}`, person }, policy)));
+      const keyOf = (person: string): string => `${holder}:notify:${person}`;
+      const paged = Object.fromEntries(people.map((person) => [keyOf(person), { person, times: 1 }]));
+      story.set({ paged: { ...story.status.paged, ...paged } });
+      await Promise.all(people.map((person) => reach({ ...of, key: keyOf(person), person }, policy)));
       return `told ${people.join(', ')}`;
     },
     async end(error) {
@@ -207,6 +259,7 @@ function createProcedure(kit: Kit, order: DeploymentOrder): ProcedureRun & { end
         outcome: isCancellation(error) ? ('stopped' as const) : ('failed' as const),
         note: isCancellation(error) ? 'the workflow was cancelled in Temporal' : say(error),
       };
+      if (end.outcome === 'rolled-back' && serving !== undefined) came?.('not-helped');
       if (end.outcome === 'superseded' || end.outcome === 'taken-over') {
         await CancellationScope.nonCancellable(() =>
           grant.report('unverified', serving === undefined ? {} : { running: serving }),

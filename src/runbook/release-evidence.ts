@@ -6,7 +6,10 @@ import type {
   LedgerRelease,
   MigrationPlan,
   Policy,
+  Release,
+  Releases,
 } from '../contracts/index.ts';
+import type { Judgement } from './run.ts';
 
 type Verified = LedgerRelease & { at: string };
 
@@ -33,11 +36,46 @@ export const goodOf = (ledger: Ledger | undefined): Verified[] =>
   (ledger?.verified ?? []).filter((one) => heldOf(ledger, one) === undefined);
 
 /** Why this is not to be deployed again: the version, or the same content under another name. */
-const heldOf = (ledger: Ledger | undefined, { version, digest }: { version: string; digest: string }) =>
+const heldOf = (ledger: Ledger | undefined, { version, digest }: { version: string; digest?: string }) =>
   ledger?.held?.find((one) => one.version === version || (one.digest !== undefined && one.digest === digest));
 
-/** Rules that this deployment breaks. Only an override, to which a second person agrees, lets it. */
-export const brokenRules = ({ policy, version, candidate, verified, ledger }: Evidence): string[] => {
+/** What the running release is compared with. */
+export interface Compared {
+  running?: Release | undefined;
+  /** The newest that was verified good before it, where the ledger knows one; else the one that ran before it. */
+  previous?: Release | undefined;
+  /** When what came after that took the traffic. */
+  since?: string | undefined;
+  /** Versions that ran between the two and were never verified good, newest first. */
+  between: string[];
+}
+
+export function comparedWith({ running, previous, recent }: Releases, ledger: Ledger | undefined): Compared {
+  const good = goodOf(ledger);
+  const isGood = ({ version, commit }: Release): boolean =>
+    good.some((one) => one.version === version && one.commit === commit) ||
+    (version === ledger?.lastVerifiedGood && heldOf(ledger, { version }) === undefined);
+  const at = recent.findIndex((one) => one.version !== running?.version && isGood(one));
+  const since = recent[at - 1]?.deployedAt ?? running?.deployedAt;
+  const between = recent.slice(0, Math.max(0, at)).map(({ version }) => version);
+  const others = [...new Set(between)].filter((version) => version !== running?.version);
+  return { running, previous: recent[at] ?? previous, since, between: others };
+}
+
+export const judgeVerified = ({ verified = [], lastVerifiedGood }: Ledger): Judgement => {
+  const at = verified.find(({ version }) => version === lastVerifiedGood)?.at;
+  if (lastVerifiedGood === undefined) return ['ok', 'no release was verified good yet'];
+  return ['ok', `${lastVerifiedGood}${at === undefined ? '' : `, verified good at ${at}`}`];
+};
+
+/** Rules that this deployment breaks and may not: only an override, to which a second person agrees, lets it. */
+export const forbidden = (evidence: Evidence): string[] => {
+  const { override, overrides } = evidence.order;
+  return override !== undefined && overrides === undefined ? [] : brokenRules(evidence);
+};
+
+/** Rules that this deployment breaks. */
+const brokenRules = ({ policy, version, candidate, verified, ledger }: Evidence): string[] => {
   const { after } = policy.deployment;
   const held = heldOf(ledger, { version, digest: candidate.digest });
   return [
@@ -78,8 +116,9 @@ function flagsTold({ policy, flags }: Evidence): string {
 /** What those who approve must know: why it may be, what changes, what is done. */
 export function reasons(evidence: Evidence, steps: { name: string }[]): string[] {
   const { order, policy, candidate, verified, migrations } = evidence;
-  const { commits, commitCount } = candidate;
+  const { commits, commitCount, files = [], fileCount = 0 } = candidate;
   const subjects = commits.slice(0, 6).map(({ subject, author }) => `${subject} (${author})`);
+  const paths = files.slice(0, 8).map(({ path, added, removed }) => `${path} (+${added} -${removed})`);
   const broken = brokenRules(evidence);
   const override = `override: ${order.override}; it breaks: ${[...broken, 'windows and freezes'].join('; ')}`;
   const pending = migrations?.pending.map(
@@ -91,15 +130,16 @@ export function reasons(evidence: Evidence, steps: { name: string }[]): string[]
       ? `no evidence of it in ${policy.deployment.after ?? 'an environment before'}`
       : `the same content was verified in ${policy.deployment.after} as ${verified.version} at ${verified.at}`,
     `${commitCount} ${commitCount === 1 ? 'commit' : 'commits'}: ${subjects.join('; ')}`,
+    ...(fileCount === 0 ? [] : [`${fileCount} ${fileCount === 1 ? 'file' : 'files'}: ${paths.join('; ')}`]),
     pending === undefined || pending.length === 0 ? 'no migration' : `migrations: ${pending.join(', ')}`,
     flagsTold(evidence),
     `steps: ${steps.map(({ name }) => name).join('; ')}`,
   ].map((line) => line.slice(0, 500));
 }
 
-/** Who ordered it, where that is a person: `cli:responder` is `responder`. */
+/** Who ordered it, where that is a person: `cli:responder`, `console:responder` and `api:responder` are `responder`. */
 export const askerOf = ({ orderedBy }: DeploymentOrder): string | undefined =>
-  /^cli:([a-z0-9-]{1,40})$/.exec(orderedBy)?.[1];
+  /^(?:cli|console|api):([a-z0-9-]{1,40})$/.exec(orderedBy)?.[1];
 
 /** Who may not approve it: whoever asked, where the policy wants four eyes or a rule is broken. */
 export function notBy({ order, policy }: Evidence): string[] {

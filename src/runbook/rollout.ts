@@ -1,5 +1,5 @@
 /** How the traffic comes to a release and goes back, and how it is watched meanwhile. Shared by the deployment procedures. */
-import { proxyActivities, proxyLocalActivities, sleep } from '@temporalio/workflow';
+import { patched, proxyActivities, proxyLocalActivities, sleep } from '@temporalio/workflow';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { Comparison, Effect, Policy, Release, Scope, SmokeReport, Verdict } from '../contracts/index.ts';
 import type { Canary, CanaryMetrics, Deployments, Metrics } from '../contracts/ports.ts';
@@ -16,6 +16,8 @@ const FAILED_ENOUGH = 3;
 const MOST_BAKES = 3;
 const change = proxyActivities<Deployments & Canary>(mitigation);
 const read = proxyLocalActivities<Metrics & CanaryMetrics>(diagnostic);
+/** While people are asked: a local one that ends in the task in which a decision comes cannot be replayed. */
+const readApart = proxyActivities<CanaryMetrics>(diagnostic);
 
 const percent = (ratio: number): string => `${(ratio * 100).toFixed(1)} %`;
 export const canaryStep = (weight: number): string => `Canary with ${weight} % of the traffic`;
@@ -29,18 +31,25 @@ export interface Rollout extends Scope {
 }
 export type Running = Pick<Release, 'version' | 'commit'>;
 
-/** A canary against the running release: bad when it fails more often or is slower than the configuration allows. */
+/** A canary against the running release: bad when it fails more often or is slower than the configuration allows, or fails a check. */
 export const judgeCanary =
   ({ deployment: { canary: allowed }, measure, objectives }: Policy) =>
-  ({ canary, running }: Comparison): Judgement => {
-    const told = `canary ${percent(canary.errorRatio)} of ${canary.requests} failed, p95 ${Math.round(canary.p95Ms)} ms; running ${percent(running.errorRatio)} of ${running.requests}, p95 ${Math.round(running.p95Ms)} ms`;
+  ({ canary, running, checks = [] }: Comparison): Judgement => {
+    const compared = `canary ${percent(canary.errorRatio)} of ${canary.requests} failed, p95 ${Math.round(canary.p95Ms)} ms; running ${percent(running.errorRatio)} of ${running.requests}, p95 ${Math.round(running.p95Ms)} ms`;
+    const told = [compared, ...checks.map(tellCheck)].join('; ');
     const failed = canary.errorRatio * canary.requests;
     const worse = canary.errorRatio > running.errorRatio + allowed.moreErrors;
     if (worse && failed >= FAILED_ENOUGH) return ['bad', told];
+    if (checks.some(({ value, atMost }) => value !== undefined && value > atMost)) return ['bad', told];
     if (worse || canary.requests < measure.minimumRequests) return ['unknown', `${told}: too few requests to say`];
     const slow = canary.p95Ms > objectives.p95Ms && canary.p95Ms > running.p95Ms * allowed.slower;
-    return [slow ? 'bad' : 'ok', told];
+    if (slow) return ['bad', told];
+    return [checks.some(({ value }) => value === undefined) ? 'unknown' : 'ok', told];
   };
+
+type Check = NonNullable<Comparison['checks']>[number];
+const tellCheck = ({ name, value, atMost, why = 'it has no value' }: Check): string =>
+  value === undefined ? `${name} is not known: ${why}` : `${name} ${Number(value.toPrecision(3))} of ${atMost} at most`;
 
 /** What taking the traffic back means. */
 export const backTo = (running: Running | undefined): string =>
@@ -64,9 +73,9 @@ export async function rollOut(run: ProcedureRun, of: Rollout, asked: Change, gra
   let since: number | undefined;
   const shift = (weight: number, key: string): Promise<Effect> =>
     change.shiftTraffic({ ...scope, ref: version, commit, weight, key: `${run.key}:${key}`, fence });
-  const compare = async (now: number) => {
+  const compare = async (now: number, metrics: CanaryMetrics = read) => {
     const windowSeconds = Math.max(1, Math.round((now - (since ?? now)) / 1000)); // none of a canary before this one
-    return await judged(() => read.compareReleases({ ...scope, windowSeconds }), judgeCanary(run.policy));
+    return await judged(() => metrics.compareReleases({ ...scope, windowSeconds }), judgeCanary(run.policy));
   };
   const worse = ({ verdict, summary }: { verdict: Verdict; summary: string }): string | undefined =>
     verdict === 'bad' ? `${version} is worse than ${running?.version}: ${summary}` : undefined;
@@ -83,7 +92,7 @@ export async function rollOut(run: ProcedureRun, of: Rollout, asked: Change, gra
         fence = await run.mayAct(asked);
         await shift(weight, `canary-${weight}`);
         since = Date.now();
-        run.watch(async (now) => worse(await compare(now)));
+        run.watch(async (now) => worse(await compare(now, patched('canaries-apart') ? readApart : read)));
         return await bake(run, canary.bake, look);
       },
       { tell: (told) => told, undo: () => shift(0, 'canary-away') },
@@ -114,19 +123,21 @@ export async function rollOut(run: ProcedureRun, of: Rollout, asked: Change, gra
   );
 }
 
-/** Look again and again for the bake time, and up to three times that while it cannot be told; then a person is asked. @throws Unavailable */
+/**
+ * Look again and again for the bake time, and up to three times that while it cannot be told; then a person is asked. Time in
+ * which nobody looked, because no worker was there, does not count. @throws Unavailable
+ */
 async function bake(
   run: ProcedureRun,
   lasting: string,
   look: (now: number) => Promise<{ verdict: Verdict; summary: string }>,
 ): Promise<string> {
-  const begun = Date.now();
-  for (;;) {
-    await sleep(run.policy.measure.every);
+  const { every } = run.policy.measure;
+  for (let looks = 1; ; looks += 1) {
+    await sleep(every);
     await run.checkpoint();
-    const now = Date.now(); // before the reading: a replay sees another time after it
-    const { verdict, summary } = await look(now);
-    const bakes = (now - begun) / msToNumber(lasting);
+    const { verdict, summary } = await look(Date.now()); // before the reading: a replay sees another time after it
+    const bakes = (looks * msToNumber(every)) / msToNumber(lasting);
     if (bakes < 1 || (verdict !== 'ok' && bakes < MOST_BAKES)) continue;
     if (verdict !== 'ok') throw failure('Unavailable', `whether it is as good as what runs is not known: ${summary}`);
     return summary;
@@ -139,7 +150,7 @@ export async function staysHealthy(run: ProcedureRun, version: string): Promise<
   const window = { service, environment, windowSeconds: run.policy.measure.windowSeconds };
   const readings = async () => {
     const [ratio, times] = await Promise.all([read.errorRatio(window), read.responseTimes(window)]);
-    return { ratio, times, pool: undefined };
+    return { ratio, times };
   };
   const verdict = await run.holds(readings, judgeRecovery(run.policy));
   if (verdict === 'bad') return run.rollBack(`under ${version} errors or response times are beyond their objectives`);

@@ -1,15 +1,18 @@
 import { isCancellation } from '@temporalio/workflow';
 import type { Action, Approval, Incident, Policy, Result, Verdict } from '../contracts/index.ts';
 import type { Draft } from './approval.ts';
+import { say } from './failures.ts';
+import type { Seen } from './measurements.ts';
 
-/** What a reading means: the verdict and one line for people. */
-export type Judgement = [verdict: Verdict, summary: string];
+/** What a reading means: the verdict, one line for people, and what the charts show of it. */
+export type Judgement = [verdict: Verdict, summary: string, seen?: Seen];
 
 /** A reading with its judgement; `value` is absent when it could not be read. */
 export interface Checked<T> {
   verdict: Verdict;
   summary: string;
   value?: T;
+  seen?: Seen;
 }
 
 /**
@@ -38,8 +41,8 @@ export interface Run {
     propose: (evidence: E) => (AnyRemedy | undefined)[];
     verify: () => Promise<Verdict>;
   }): Promise<Result>;
-  /** Read until it has been good for `policy.measure.lasting`: `ok`; still bad after three times that: `bad`; not measurable: `unknown`. */
-  holds<T>(read: () => Promise<T>, judge: (value: T) => Judgement): Promise<Verdict>;
+  /** Read until it has been good for `policy.measure.lasting`: `ok`; still bad after three times that: `bad`; not measurable: `unknown`. `patient`: what is measured fills slowly. */
+  holds<T>(read: () => Promise<T>, judge: (value: T) => Judgement, patient?: boolean): Promise<Verdict>;
 }
 
 /** Check that action, mitigation and undo are of one kind. */
@@ -49,11 +52,10 @@ export const remedy = <A extends Action>(of: Remedy<A>): AnyRemedy => of as unkn
 export const judged = async <T>(doRead: () => Promise<T>, judge: (value: T) => Judgement): Promise<Checked<T>> => {
   try {
     const value = await doRead();
-    const [verdict, summary] = judge(value);
-    return { verdict, summary, value };
+    const [verdict, summary, seen] = judge(value);
+    return { verdict, summary, value, ...(seen !== undefined && { seen }) };
   } catch (error) {
     if (isCancellation(error)) throw error;
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    return { verdict: 'unknown', summary: `could not be read: ${cause.replace(/^ApplicationFailure: /, '')}` };
+    return { verdict: 'unknown', summary: `could not be read: ${say(error)}` };
   }
 };

@@ -60,10 +60,11 @@ export function createSteps(story: Story) {
       for (const { name, undo } of undos.toReversed()) {
         story.set({ phase: 'undoing', doing: `Taking back: ${name}.`, next: 'Close.' });
         try {
-          const { changed, summary } = await undo();
-          if (changed) undone += 1;
-          if (changed) show(name, { state: 'undone', detail: summary.slice(0, 500) });
-          story.tell('undone', `${changed ? 'Taken back' : 'Nothing to take back'}: ${name}: ${summary}`);
+          const { changed, repeated, summary } = await undo();
+          const taken = changed || repeated === true;
+          if (taken) undone += 1;
+          if (taken) show(name, { state: 'undone', detail: summary.slice(0, 500) });
+          story.tell('undone', `${taken ? 'Taken back' : 'Nothing to take back'}: ${name}: ${summary}`);
         } catch (error) {
           if (typeOf(error) === 'Fenced') {
             story.tell('superseded', `Left to the later change: ${name}: ${say(error)}`);

@@ -10,4 +10,7 @@ const { createActivities } = (await import(`../../activities/${provider}.ts`)) a
 };
 const act = createActivities(variables, settings)[activity];
 if (act === undefined) throw new Error(`${provider} has no activity ${activity}`);
-await new MockActivityEnvironment().run(act, argument);
+await new MockActivityEnvironment().run(act, argument).catch((error: unknown) => {
+  console.error(String(error));
+  process.exit(1);
+});

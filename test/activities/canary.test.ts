@@ -1,7 +1,7 @@
 /** A release beside the running one, on real processes behind a real Caddy. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createActivities as createScrape } from '../../activities/scrape.ts';
+import { createActivities as createMetrics } from '../../activities/metrics.ts';
 import type { Settings, TrafficOrder } from '../../src/contracts/index.ts';
 import { until } from '../embedded/scratch.ts';
 import { killedWhen, stoppedWhen } from './killed.ts';
@@ -60,7 +60,9 @@ it('takes a canary away again, and the running release has all requests', async 
   expect(await shifted('v3', 0, 'v3-away', 2)).toMatchObject({ changed: true });
   expect(await answers(40)).toEqual({ v2: 40 });
   expect((await rig.instances()).filter((name) => name.includes('-v3-'))).toEqual([]);
-  expect(await shifted('v3', 0, 'v3-away-again', 2)).toMatchObject({ changed: false });
+  expect(await shifted('v3', 0, 'v3-away', 2)).toMatchObject({ changed: false, repeated: true }); // a killed worker's order comes again
+  expect(await shifted('v3', 0, 'v3-away-again', 2)).toEqual({ changed: false, summary: 'v2 runs already' });
+  expect(await shifted('v3', 0, 'v3-away-again', 2)).toMatchObject({ changed: false, repeated: false });
 });
 
 it('gives no request to a release that does not become healthy', async () => {
@@ -130,6 +132,7 @@ it('counts what the canary answers apart from the rest', async () => {
   const settings: Settings = structuredClone(rig.settings);
   Object.assign(settings.services[0]?.environments[on.environment] ?? {}, {
     metrics: {
+      source: 'scrape',
       url: `${rig.adminUrl}/metrics`,
       requests: 'caddy_http_request_duration_seconds',
       match: { server: 'tiny-production' },
@@ -137,7 +140,7 @@ it('counts what the canary answers apart from the rest', async () => {
       codeLabel: 'code',
     },
   });
-  const scrape = createScrape({ HOLDFAST_STATE_DIR: rig.stateDir }, settings);
+  const scrape = createMetrics({ HOLDFAST_STATE_DIR: rig.stateDir }, settings);
   const window = { ...on, windowSeconds: 0.3 };
   await shifted('v3', 25, 'counted', 10);
   await answers(4); // series begin to count with their first request

@@ -5,6 +5,7 @@ import { createActivities } from '../../activities/channels.ts';
 import { createActivities as createCodes } from '../../activities/codes.ts';
 import type { Page } from '../../src/contracts/index.ts';
 import { readPages } from '../../src/pages.ts';
+import { hostile } from '../channels/messages.ts';
 import { settings } from './settings.ts';
 
 const stateDir = mkdtempSync(join(tmpdir(), 'holdfast-inbox-'));
@@ -62,10 +63,26 @@ it('is permanent about a channel that is not set up, and names the remedy', asyn
   await expect(page).rejects.toMatchObject({ type: 'NotConfigured', nonRetryable: true });
 });
 
+it('does not start where a person is to be reached over a channel that there is not', () => {
+  const people = settings.people.map((person) => ({ ...person, channels: [{ via: 'slak', to: 'U0123456789' }] }));
+  expect(() => createActivities({ HOLDFAST_CODE_SECRET }, { ...settings, people })).toThrow(
+    'people: responder: there is no channel "slak"; there are: console, email, pagerduty, slack, webhook',
+  );
+});
+
+it('shows text from outside as text: a terminal obeys nothing in it', async () => {
+  for (const text of [...hostile, 'red \u001B[31m and \u001B]0;title\u0007'])
+    await inbox.page({ channel: 'console', page: { ...asking, key: text, person: 'cto', subject: text, text } });
+  for (const { subject, text } of readPages(stateDir, { person: 'cto' })) {
+    expect(subject).not.toMatch(/[\p{Cc}\u202A-\u202E]/u);
+    expect(text).not.toMatch(/(?!\n)[\p{Cc}\u202A-\u202E]/u);
+  }
+});
+
 it('reads the pages of one person after a time', () => {
   const [first] = readPages(stateDir, { person: 'responder' });
   expect(readPages(stateDir, { person: 'responder', since: first?.at ?? '' })).toEqual([]);
-  expect(readPages(stateDir, { since: '2020-01-01T00:00:00.000Z' })).toHaveLength(2);
+  expect(readPages(stateDir, { person: 'responder', since: '2020-01-01T00:00:00.000Z' })).toHaveLength(1);
   expect(readPages(stateDir, { person: `' or 1=1 --` })).toEqual([]);
 });
 

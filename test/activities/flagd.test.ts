@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createActivities } from '../../activities/flagd.ts';
 import { Settings } from '../../src/contracts/index.ts';
+import { asActivity } from './git-rig.ts';
+import { serving } from './http-server.ts';
 import { approval } from './local-releases-rig.ts';
 import { settings } from './settings.ts';
 
@@ -92,4 +95,63 @@ it('refuses what is stale, fenced, unknown or no off variant', async () => {
   await expect(flags.switchOff(other as never)).rejects.toMatchObject({ type: 'NotAllowed' });
   await writeFile(file, '{"flags":');
   await expect(flags.flagStates(on)).rejects.toMatchObject({ type: 'UnexpectedResponse' });
+});
+
+describe('caching of a route', () => {
+  const action = {
+    kind: 'turn-on-caching',
+    ...on,
+    route: 'GET /api/recommendations',
+    path: '/api/recommendations',
+    flag: 'cache',
+    from: 'off',
+    to: 'on',
+  } as const;
+  const uncached = { state: 'ENABLED', variants: { on: true, off: false }, defaultVariant: 'off' };
+  let asked: number;
+
+  /** A service that reads the flag at every request, or takes no notice of it. */
+  const withService = async (honours: boolean, work: (provider: typeof flags) => Promise<void>): Promise<void> => {
+    asked = 0;
+    await writeFile(file, JSON.stringify({ ...original, flags: { ...original.flags, cache: uncached } }));
+    const answer = () => {
+      const { flags: now } = JSON.parse(readFileSync(file, 'utf8')) as { flags: { cache: typeof uncached } };
+      if (!honours || now.cache.defaultVariant === 'off') return { headers: { 'cache-control': 'no-store' } };
+      return { headers: { 'cache-control': 'public, max-age=30', age: String((asked += 1)) } };
+    };
+    await using server = await serving(answer);
+    const { url } = server;
+    const [shop] = settings.services;
+    const caching = [{ route: action.route, path: action.path, flag: action.flag }];
+    const production = { ...shop!.environments['production'], url, flags: { file }, performance: { caching } };
+    const own = Settings.parse({ ...settings, services: [{ name: 'shop', environments: { production } }] });
+    await work(createActivities({ HOLDFAST_STATE_DIR: join(folder, 'state') }, own));
+  };
+
+  it('is turned on by its flag, read back from its answers, and taken back', () =>
+    withService(true, async (provider) => {
+      const state = { route: action.route, path: action.path, flag: 'cache', on: 'on' };
+      expect(await provider.cachingStates(on)).toEqual([
+        { ...state, variant: 'off', caching: false, header: 'no-store' },
+      ]);
+      const turnOn = () => asActivity(() => provider.turnOnCaching(approval('a', action, 1)));
+      const effect = await turnOn();
+      expect(effect).toMatchObject({
+        changed: true,
+        summary: expect.stringMatching(/max-age=30", from a cache \(Age \d+\)/),
+      });
+      expect(await turnOn()).toMatchObject({ changed: false });
+      expect(await provider.cachingStates(on)).toMatchObject([{ variant: 'on', caching: true }]);
+      expect(await provider.undoTurnOnCaching(approval('a', action, 1))).toMatchObject({ changed: true });
+      expect(await provider.cachingStates(on)).toMatchObject([{ variant: 'off', caching: false }]);
+    }));
+
+  it('is refused where the service does not honour the flag', () =>
+    withService(false, async (provider) => {
+      await expect(asActivity(() => provider.turnOnCaching(approval('a', action, 1)))).rejects.toMatchObject({
+        type: 'Refused',
+        message: expect.stringContaining('does not honour the flag'),
+      });
+      expect(await provider.undoTurnOnCaching(approval('a', action, 1))).toMatchObject({ changed: true });
+    }));
 });

@@ -13,7 +13,12 @@ beforeEach(async () => {
 });
 afterEach(() => removeScratch(folder));
 
-const providerOf = (path = repository.path) => createActivities({ HOLDFAST_STATE_DIR: folder }, settingsFor(path));
+const variables = () => ({
+  HOLDFAST_STATE_DIR: folder,
+  GITHUB_URL: 'http://127.0.0.1:9',
+  TEMPORAL_NAMESPACE: 'default',
+});
+const providerOf = (path = repository.path) => createActivities(variables(), settingsFor(path));
 const candidate = (ref: string, more: { version?: string; since?: string } = {}) =>
   asActivity(() => providerOf().candidate({ ...scope, ref, ...more }));
 const branching = (version: string, commit: string, path?: string) =>
@@ -33,6 +38,11 @@ describe('a candidate', () => {
         { id: first, author: 'Ada', subject: 'fix: mend the basket', at: expect.stringMatching(/Z$/) },
       ],
       commitCount: 2,
+      files: [
+        { path: 'a.txt', added: 1, removed: 1 },
+        { path: 'b.txt', added: 1, removed: 0 },
+      ],
+      fileCount: 2,
     });
   });
 
@@ -188,7 +198,7 @@ describe('the mirror', () => {
 it('says what is not configured', async () => {
   const settings = settingsFor(repository.path);
   delete settings.services[0]?.environments['production']?.releases;
-  const provider = createActivities({ HOLDFAST_STATE_DIR: folder }, settings);
+  const provider = createActivities(variables(), settings);
   await expect(asActivity(() => provider.candidate({ ...scope, ref: 'main' }))).rejects.toMatchObject({
     type: 'NotConfigured',
   });

@@ -1,9 +1,10 @@
 /** Real PgBouncer before a real Postgres, with a pool of three. */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { createActivities } from '../../activities/pgbouncer.ts';
 import { pgbouncerBinary } from '../../src/embedded/pgbouncer.ts';
+import { runCommand } from '../../src/processes.ts';
 import { until } from '../embedded/scratch.ts';
 import { approvalOf, asActivity, scope, settings, startDatabaseRig, type DatabaseRig } from './database-rig.ts';
 import { killedWhen } from './killed.ts';
@@ -133,6 +134,35 @@ described('the connection pool', () => {
       type: 'NotAllowed',
     });
     expect((await activities.poolUse(scope)).size).toBe(3);
+  });
+
+  it('keeps a new size, and the one it returns to, in the file also when its worker is killed before it could', async () => {
+    const [file, real] = [join(rig.stateDir, 'kept.ini'), join(rig.stateDir, 'real.ini')];
+    const before = '[pgbouncer]\ndefault_pool_size = 3\n';
+    await writeFile(real, before);
+    const kept = withPoolFile(file);
+    const approval = approvalOf(resize(3, 6), 1);
+    const request = { provider: 'pgbouncer', variables, settings: kept, argument: approval };
+    const sizeIs = (size: number) => async () => (await activities.poolUse(scope)).size === size;
+    const cutShort = async (activity: string, size: number): Promise<void> => {
+      await runCommand({ command: 'mkfifo', args: [file] }); // who reads it waits for what nobody writes
+      await killedWhen(rig.stateDir, { ...request, activity }, sizeIs(size));
+      await rm(file);
+      await rename(real, file);
+    };
+    const again = createActivities(variables, kept);
+    await cutShort('resizePool', 6);
+    expect(await readFile(file, 'utf8')).toBe(before);
+    expect(await asActivity(() => again.resizePool(approval))).toMatchObject({ changed: true });
+    expect(await readFile(file, 'utf8')).toBe(before.replace('3', '6'));
+    expect(await asActivity(() => again.resizePool(approval))).toMatchObject({ changed: false });
+
+    await rename(file, real);
+    await cutShort('undoResizePool', 3);
+    expect(await readFile(file, 'utf8')).toBe(before.replace('3', '6'));
+    expect(await asActivity(() => again.undoResizePool(approval))).toMatchObject({ changed: true });
+    expect(await readFile(file, 'utf8')).toBe(before);
+    expect(await asActivity(() => again.undoResizePool(approval))).toMatchObject({ changed: false });
   });
 
   it('resizes the pool, so that those who waited go on, and returns to the size before', async () => {

@@ -4,10 +4,9 @@
  */
 import { join } from 'node:path';
 import { createActivities } from '../../activities/pipeline.ts';
-import { freePort } from '../../src/embedded/ports.ts';
-import { endProcess, startProcess } from '../../src/processes.ts';
 import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
 import { anEnvironment, asActivity, scope, settingsFor } from './git-rig.ts';
+import { emulatedGithub, type Published } from './github-rig.ts';
 import { failsAsDeclared, refusesNonsense, serving, type Answer, type Asked } from './http-server.ts';
 import { killedWhen } from './killed.ts';
 
@@ -27,6 +26,17 @@ const running = (url: string, key?: string, settings = settingsOf()) => {
   return () => provider.runPipeline(order(key));
 };
 const run = (url: string, key?: string, settings = settingsOf()) => asActivity(running(url, key, settings));
+/** As a deployment does: until it has ended. */
+async function ended(url: string, key?: string, settings = settingsOf()) {
+  for (;;) {
+    const told = await run(url, key, settings);
+    if (told.running !== true) return told;
+  }
+}
+const cancelling = (url: string, key?: string) => {
+  const provider = createActivities(variablesOf(url), settingsOf());
+  return asActivity(() => provider.cancelPipeline(order(key)));
+};
 
 interface Run {
   id: number;
@@ -42,10 +52,13 @@ async function githubServer(answer: (asked: Asked) => Answer | undefined = () =>
     runs: [] as Run[],
     refs: [] as string[],
     cancelled: [] as number[],
+    /** Requests of the lists of runs. */
+    listings: 0,
+    listed: true,
     conclusion: 'success',
     named: true,
   };
-  const shown = (one: Run) => ({
+  const shown = (one: Run): Published<'workflow-run'> => ({
     id: one.id,
     run_number: one.id,
     display_title: one.title,
@@ -60,9 +73,13 @@ async function githubServer(answer: (asked: Asked) => Answer | undefined = () =>
     if (headers.authorization !== 'token tok') return { status: 401, body: { message: 'Bad credentials' } };
     const other = answer(asked);
     if (other !== undefined) return other;
-    const path = url.pathname.replace('/repos/ada/shop', '');
+    const path = decodeURIComponent(url.pathname).replace('/repos/ada/shop', '');
     if (path === '/git/matching-refs/heads/release')
-      return { body: [{ ref: 'refs/heads/release/1.0.0', object: { type: 'commit', sha: commit } }] };
+      return {
+        body: [
+          { ref: 'refs/heads/release/1.0.0', object: { type: 'commit', sha: commit } },
+        ] satisfies Published<'git-ref'>[],
+      };
     if (path === '/actions/workflows/ci.yml/dispatches' && method === 'POST') {
       const { ref, inputs } = JSON.parse(body) as { ref: string; inputs: { holdfast_key: string } };
       state.refs.push(ref);
@@ -71,8 +88,10 @@ async function githubServer(answer: (asked: Asked) => Answer | undefined = () =>
       state.runs.push({ id: state.runs.length + 1, title, status: 'queued', conclusion: null, at });
       return { status: 204, body: '' };
     }
-    if (path === '/actions/workflows/ci.yml/runs')
-      return { body: { total_count: 1, workflow_runs: state.runs.map(shown) } };
+    if (path === '/actions/workflows/ci.yml/runs') {
+      state.listings += 1;
+      return { body: { total_count: 1, workflow_runs: state.listed ? state.runs.map(shown) : [] } };
+    }
     const [, id, rest] = /^\/actions\/runs\/(\d+)(.*)$/.exec(path) ?? [];
     const one = state.runs.find((each) => each.id === Number(id));
     if (one === undefined) return { status: 404, body: { message: 'Not Found' } };
@@ -82,7 +101,7 @@ async function githubServer(answer: (asked: Asked) => Answer | undefined = () =>
           jobs: [
             { name: 'build', conclusion: 'success' },
             { name: 'test', conclusion: 'failure' },
-          ],
+          ] satisfies Published<'job'>[],
         },
       };
     if (rest === '/cancel') {
@@ -96,19 +115,31 @@ async function githubServer(answer: (asked: Asked) => Answer | undefined = () =>
   return { ...server, state };
 }
 
-it('runs the workflow at the release branch, waits for its end, and does it once per key', async () => {
+it('starts the workflow at the release branch, says that it runs, then how it ended, and does it once per key', async () => {
   await using server = await githubServer();
   const passed = { passed: true, summary: 'ci.yml #1 ended with success', log: expect.stringMatching(/runs\/1$/) };
+  expect(await run(server.url)).toMatchObject({ running: true, passed: false, summary: 'ci.yml #1 runs' });
   expect(await run(server.url)).toEqual(passed);
   expect(await run(server.url)).toEqual(passed);
   expect(server.state.refs).toEqual(['release/1.0.0']);
-  expect(await run(server.url, 'run-2')).toMatchObject({ summary: 'ci.yml #2 ended with success' });
+  expect(await ended(server.url, 'run-2')).toMatchObject({ summary: 'ci.yml #2 ended with success' });
+});
+
+it('asks for its run by its id once it has seen it: a list that misses it does not start another', async () => {
+  await using server = await githubServer();
+  server.state.conclusion = '';
+  await run(server.url);
+  Object.assign(server.state, { listed: false, listings: 0 });
+  expect(await run(server.url)).toMatchObject({ running: true });
+  server.state.conclusion = 'success';
+  expect(await run(server.url)).toMatchObject({ passed: true });
+  expect(server.state).toMatchObject({ listings: 0, refs: ['release/1.0.0'] });
 });
 
 it('fails with the jobs that failed', async () => {
   await using server = await githubServer();
   server.state.conclusion = 'failure';
-  expect(await run(server.url)).toMatchObject({
+  expect(await ended(server.url)).toMatchObject({
     passed: false,
     summary: 'ci.yml #1 ended with failure; test: failure',
   });
@@ -116,30 +147,46 @@ it('fails with the jobs that failed', async () => {
 
 it('finds the run again that a killed worker has started', async () => {
   await using server = await githubServer();
-  server.state.conclusion = '';
+  server.state.listed = false;
   const argument = { provider: 'pipeline', activity: 'runPipeline', argument: order() };
   const request = { ...argument, variables: variablesOf(server.url), settings: settingsOf() };
   await killedWhen(stateDir, request, async () => server.state.runs.length === 1);
-  server.state.conclusion = 'success';
-  expect(await run(server.url)).toMatchObject({ passed: true, summary: 'ci.yml #1 ended with success' });
+  server.state.listed = true;
+  expect(await ended(server.url)).toMatchObject({ passed: true, summary: 'ci.yml #1 ended with success' });
   expect(server.state.refs).toHaveLength(1);
 });
 
-it('cancels the run when it is cancelled', async () => {
+it('cancels the run when it is cancelled while it starts it', async () => {
   await using server = await githubServer();
-  server.state.conclusion = '';
+  server.state.listed = false;
   const environment = anEnvironment();
   const cancelled = environment.run(running(server.url)) as Promise<unknown>;
-  await until(() => server.state.runs.length === 1);
+  await until(() => server.state.runs.length === 1 && server.state.listings > 0);
   environment.cancel();
+  server.state.listed = true;
   await expect(cancelled).rejects.toMatchObject({ name: expect.stringMatching(/CancelledFailure|AbortError/) });
+  expect(server.state.cancelled).toEqual([1]);
+});
+
+it('cancels the run that it has started, and none that has ended or was never begun', async () => {
+  await using server = await githubServer();
+  server.state.conclusion = '';
+  const nothing = { changed: false, summary: 'no workflow runs' };
+  expect(await cancelling(server.url)).toEqual(nothing);
+  await run(server.url);
+  expect(await cancelling(server.url)).toEqual({ changed: true, summary: 'ci.yml #1 is cancelled' });
+  expect(await cancelling(server.url)).toEqual(nothing);
+  expect(await run(server.url)).toMatchObject({
+    passed: false,
+    summary: expect.stringContaining('ended with cancelled'),
+  });
   expect(server.state.cancelled).toEqual([1]);
 });
 
 it('cancels a run that takes longer than its time, and says so', async () => {
   await using server = await githubServer();
   server.state.conclusion = '';
-  expect(await run(server.url, 'slow', settingsOf('1 s'))).toMatchObject({
+  expect(await ended(server.url, 'slow', settingsOf('1 s'))).toMatchObject({
     passed: false,
     summary: 'ci.yml #1 took longer than 1 s',
   });
@@ -168,7 +215,7 @@ it('sends a dispatch once, though GitHub breaks down, and looks for its run befo
   await expect(run(server.url)).rejects.toMatchObject({ type: 'Unavailable' });
   expect(server.state.refs).toHaveLength(0);
   broken = false;
-  expect(await run(server.url)).toMatchObject({ passed: true });
+  expect(await ended(server.url)).toMatchObject({ passed: true });
   expect(server.state.refs).toHaveLength(1);
 });
 
@@ -189,27 +236,15 @@ it('says what is not configured', async () => {
 });
 
 it('finds the branches of a repository in emulate, which runs no workflow', async () => {
-  const port = await freePort();
-  const args = [join(__dirname, 'github-emulator.ts'), String(port)];
-  await startProcess({ stateDir, name: 'github', command: process.execPath, args });
-  const url = `http://127.0.0.1:${port}`;
-  const headers = { authorization: 'token tok' };
-  const ref = `${url}/repos/ada/shop/git/ref/heads/main`;
-  const main = () =>
-    fetch(ref, { headers }).then(
-      (response) => response.json(),
-      () => undefined,
-    );
-  await until(async () => (await main()) !== undefined);
-  const { object } = (await main()) as { object: { sha: string } };
-  const provider = createActivities(variablesOf(url), settingsOf());
+  await using github = await emulatedGithub(stateDir);
+  const main = await github.at('main');
+  const provider = createActivities(variablesOf(github.url), settingsOf());
   const runAt = (of: string) => asActivity(() => provider.runPipeline(order('k', of)));
   await expect(runAt(commit)).rejects.toMatchObject({ type: 'Refused', message: expect.stringContaining('no branch') });
-  await expect(runAt(object.sha)).rejects.toMatchObject({
+  await expect(runAt(main)).rejects.toMatchObject({
     type: 'NotFound',
     message: expect.stringContaining('POST ada/shop/actions/workflows/ci.yml/dispatches'),
   });
-  await endProcess(stateDir, 'github');
 });
 
 describe('as every provider', () => {

@@ -1,13 +1,20 @@
-/** Debian's Postgres 15 with hypopg: an index is proved by a hypothetical one before it is proposed. */
+/**
+ * Debian's Postgres 15 with hypopg: an index is proved by a hypothetical one before it is proposed; and behind PgBouncer the
+ * faults of the game days, which `test/e2e` plays on Postgres 18.
+ */
 import { chmodSync, chownSync, existsSync, readFileSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import { createActivities as createPool } from '../../activities/pgbouncer.ts';
 import { createActivities } from '../../activities/postgres.ts';
+import { createActivities as createSupabase } from '../../activities/supabase.ts';
+import { pgbouncerBinary, startPgBouncer } from '../../src/embedded/pgbouncer.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { postgresUser } from '../../src/embedded/postgres.ts';
-import { findProcess, runCommand, startProcess } from '../../src/processes.ts';
+import { endProcess, findProcess, runCommand, startProcess } from '../../src/processes.ts';
 import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { incident, skippedTime } from '../support/skipped-time.ts';
 import { approvalOf, asActivity, indexAction, scope, settings } from './database-rig.ts';
 
 const ROWS = 200_000;
@@ -52,6 +59,7 @@ described('Postgres 15 with hypopg', () => {
     at = (user) => `postgresql://${user}@127.0.0.1:${port}/postgres`;
     await until(async () => {
       admin = new Client({ connectionString: at('postgres') });
+      admin.on('error', () => undefined); // the server is stopped at the end
       return admin.connect().then(
         () => true,
         () => false,
@@ -71,7 +79,7 @@ described('Postgres 15 with hypopg', () => {
     activities = createActivities({ SUPABASE_DB_URL: at('holdfast'), HOLDFAST_STATE_DIR: stateDir }, settings);
   }, 60_000);
   afterAll(async () => {
-    await admin.end();
+    await admin.end().catch(() => undefined);
     await removeScratch(stateDir);
   });
 
@@ -100,6 +108,20 @@ described('Postgres 15 with hypopg', () => {
     expect(await asActivity(() => activities.undoCreateIndex(approval))).toMatchObject({ changed: true });
   });
 
+  it('proves and makes the index of a table of a hostile name, of which nothing is run', async () => {
+    const hostile = '"""; drop table big; --"';
+    await admin.query(`set role holdfast_owner; create table ${hostile} as select * from big limit 20000;
+      analyze ${hostile}; reset role`);
+    const index = await run(`select count(*) from ${hostile} where customer = $1`);
+    expect(index).toMatchObject({ table: '"; drop table big; --', costWith: expect.any(Number) });
+    const { costNow: _now, costWith: _with, ...plan } = index as NonNullable<typeof index>;
+    const approval = approvalOf({ kind: 'create-index', ...scope, ...plan } as const, 1);
+    expect((await asActivity(() => activities.createIndex(approval))).summary).toMatch(/ → .*Scan using /);
+    expect(await asActivity(() => activities.undoCreateIndex(approval))).toMatchObject({ changed: true });
+    await admin.query(`drop table ${hostile}`);
+    expect((await admin.query('select count(*)::int as n from big')).rows).toEqual([{ n: ROWS }]);
+  });
+
   it('leaves a long pg_dump at its work: no index is made beside it, no session of it is ended, and it completes', async () => {
     const dump = {
       stateDir,
@@ -108,9 +130,8 @@ described('Postgres 15 with hypopg', () => {
       args: ['--data-only', '-t', 'big', at('postgres')],
     };
     const { pid, logFile } = await startProcess(dump);
-    await until(
-      async () => (await admin.query(`select from pg_stat_activity where application_name = 'pg_dump'`)).rowCount === 1,
-    );
+    const itsSnapshot = `select from pg_stat_activity where application_name = 'pg_dump' and backend_xmin is not null`;
+    await until(async () => (await admin.query(itsSnapshot)).rowCount === 1);
     process.kill(pid, 'SIGSTOP');
     const sessions = async () =>
       (await admin.query(`select pid from pg_stat_activity where application_name = 'pg_dump'`)).rows;
@@ -137,5 +158,120 @@ described('Postgres 15 with hypopg', () => {
   it('proposes no index that the planner would not use', async () => {
     await admin.query(`update big set customer = 1; analyze big`); // every row is the same
     expect(await run('select count(*) from big where customer = $1')).toBeUndefined();
+  });
+
+  const behindPool = pgbouncerBinary() === undefined ? describe.skip : describe;
+  behindPool('behind PgBouncer', () => {
+    const SLOW = 'select count(*) from big where customer = $1';
+    let poolUrl: string;
+    let ports: ReturnType<typeof createActivities> & ReturnType<typeof createPool> & ReturnType<typeof createSupabase>;
+    const clients: Client[] = [];
+    beforeAll(async () => {
+      const databaseUrl = at('holdfast_owner').replace('@', ':any@');
+      const started = await startPgBouncer({ stateDir, port: await freePort(), databaseUrl, poolSize: 3 });
+      poolUrl = started.url;
+      const journals = join(stateDir, 'faults'); // whose fences begin again
+      const variables = { SUPABASE_DB_URL: at('holdfast'), HOLDFAST_STATE_DIR: journals };
+      ports = {
+        ...createActivities(variables, settings),
+        ...createPool({ ...variables, PGBOUNCER_ADMIN_URL: started.adminUrl }, settings),
+        ...createSupabase({ ...variables, SUPABASE_URL: 'http://127.0.0.1:1', SUPABASE_SECRET_KEY: 'x' }),
+      };
+      await admin.query(`update big set customer = id % 5000`);
+      await admin.query('analyze big');
+      await admin.query('select pg_stat_statements_reset()');
+    });
+
+    const connect = async (): Promise<Client> => {
+      const client = new Client({ connectionString: poolUrl, application_name: 'shop', query_timeout: 1000 });
+      client.on('error', () => undefined);
+      clients.push(client);
+      await client.connect();
+      return client;
+    };
+    const letGo = async () => {
+      for (const client of clients.splice(0)) await client.end().catch(() => undefined);
+    };
+    /** Whether the shop is served, as one of its requests sees it. */
+    const served = async (): Promise<boolean> => {
+      const client = await connect();
+      const answered = await client.query('select from big limit 1').then(
+        () => true,
+        () => false,
+      );
+      await client.end().catch(() => undefined);
+      return answered;
+    };
+    const forget = async (sql: string) => void (await (await connect()).query(`begin; ${sql}`));
+    const usesIndex = async (): Promise<boolean> =>
+      !JSON.stringify((await admin.query('explain select count(*) from big where customer = 7')).rows).includes('Seq');
+
+    it.each([
+      {
+        fault: 'idle-in-transaction',
+        strike: () => forget('lock table big'),
+        well: served,
+        check: 'sessions in the way',
+        action: 'end-sessions',
+      },
+      {
+        fault: 'leak',
+        strike: async () => {
+          for (let n = 0; n < 3; n += 1) await forget('select 1');
+        },
+        well: served,
+        check: 'sessions in the way',
+        action: 'roll-back',
+      },
+      {
+        fault: 'slow-query',
+        strike: async () => {
+          const client = await connect();
+          for (let n = 0; n < 5; n += 1) await client.query(SLOW, [n]);
+          await client.end();
+        },
+        well: usesIndex,
+        check: 'slow statements',
+        action: 'create-index',
+      },
+    ])('finds the fault $fault, proposes $action first, and recovers', async ({ strike, well, check, action }) => {
+      const time = await skippedTime();
+      try {
+        await strike();
+        const run = await time.start('databaseConnectionIssues', incident(), {
+          ...ports,
+          errorRatio: async () => ({ ratio: (await well()) ? 0 : 0.5, requests: 1000, windowSeconds: 300 }),
+          rollBack: async () => {
+            await letGo(); // the release that held them is gone
+            return { changed: true, summary: 'rolled back' };
+          },
+        });
+        const { findings, proposal } = await run.until(({ phase }) => phase === 'waiting');
+        expect(findings).toContainEqual(expect.objectContaining({ check, verdict: 'bad' }));
+        expect(proposal?.action.kind).toBe(action);
+        await run.decide('approved', 'responder');
+        expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+      } finally {
+        await time.close();
+        await letGo();
+      }
+    });
+
+    it('hands the fault refused over, with nothing proposed, and pages', async () => {
+      await endProcess(stateDir, 'postgres-15');
+      const time = await skippedTime();
+      try {
+        const run = await time.start('databaseConnectionIssues', incident(), ports);
+        expect(await run.result()).toMatchObject({ outcome: 'handed-over' });
+        const { findings, proposal } = await run.status();
+        expect(findings).toContainEqual(
+          expect.objectContaining({ check: 'connections of the server', verdict: 'unknown' }),
+        );
+        expect(proposal).toBeUndefined();
+        await run.handedOver();
+      } finally {
+        await time.close();
+      }
+    });
   });
 });

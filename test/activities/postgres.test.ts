@@ -1,9 +1,19 @@
 /** Real Postgres: what is in the way is found and ended, exactly once; bystanders stay; indexes are found, made once, dropped. */
 import type { Client } from 'pg';
 import { createActivities } from '../../activities/postgres.ts';
+import { createActivities as createSupabase } from '../../activities/supabase.ts';
 import type { CreateIndex, EndSessions, SessionInTheWay } from '../../src/contracts/index.ts';
+import { rowsOf, withSession } from '../../src/database.ts';
 import { until } from '../embedded/scratch.ts';
-import { approvalOf, asActivity, scope, settings, startDatabaseRig, type DatabaseRig } from './database-rig.ts';
+import {
+  approvalOf,
+  asActivity,
+  indexAction,
+  scope,
+  settings,
+  startDatabaseRig,
+  type DatabaseRig,
+} from './database-rig.ts';
 
 let rig: DatabaseRig;
 let activities: ReturnType<typeof createActivities>;
@@ -16,10 +26,26 @@ beforeAll(async () => {
     insert into orders select n, 'a' from generate_series(1, 10) as n;
     create table big (id int generated always as identity primary key, customer int, filler text);
     insert into big (customer, filler) select n % 5000, repeat('x', 40) from generate_series(1, 60000) as n;
-    create table """; drop table orders; --" as select * from big limit 20000;
+    create table ${HOSTILE} as select * from big limit 20000;
     analyze; reset role`);
 }, 120_000);
 afterAll(() => rig[Symbol.asyncDispose]());
+
+/** The activities under a configuration that differs in this. */
+const configured = (database: { slowMs?: number; ownerRole?: undefined }) => {
+  const changed = structuredClone(settings);
+  Object.assign(changed.services[0]?.environments['production']?.database ?? {}, database);
+  return createActivities({ SUPABASE_DB_URL: rig.url, HOLDFAST_STATE_DIR: rig.stateDir }, changed);
+};
+/** To whom every statement is slow. */
+const eager = () => configured({ slowMs: 0.0001 });
+const supabaseHealth = () =>
+  createSupabase({
+    SUPABASE_URL: 'http://127.0.0.1:1',
+    SUPABASE_SECRET_KEY: 'x',
+    SUPABASE_DB_URL: rig.url,
+  }).supabaseHealth();
+const HOSTILE = '"""; drop table orders; --"';
 
 const pidOf = async (client: Client): Promise<number> =>
   (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid ?? 0;
@@ -235,37 +261,143 @@ describe('the server', () => {
     await Promise.all(taken.map((client) => client.end()));
   });
 
-  it('takes no lock that could hold anybody up', async () => {
-    const modes = new Set<string>();
+  it('never has more than two connections of Holdfast, however much it is asked at once, each of them bounded', async () => {
+    const { rows: others } = await rig.admin.query<{ pid: number }>(
+      `select pid from pg_stat_activity where usename = 'holdfast'`, // of the tests
+    );
+    const samples: { application: string; count: number }[] = [];
     let done = false;
     const watching = (async () => {
       while (!done) {
-        const { rows } = await rig.admin.query<{ mode: string }>(
-          `select mode from pg_locks l join pg_stat_activity a using (pid) where a.application_name = 'holdfast' and locktype = 'relation'`,
+        const { rows } = await rig.admin.query<{ application: string; count: number }>(
+          `select application_name as application, sum(count(*)) over ()::int as count from pg_stat_activity
+           where usename = 'holdfast' and pid <> all ($1) group by 1`,
+          [others.map(({ pid }) => pid)],
         );
-        for (const { mode } of rows) modes.add(mode);
+        samples.push(...rows);
       }
     })();
-    for (let i = 0; i < 20; i += 1) {
-      await activities.connectionUse();
-      await activities.sessionsInTheWay(scope);
-      await activities.slowStatements(scope);
+    for (let round = 0; round < 5; round += 1) {
+      const [health] = await Promise.all([
+        supabaseHealth(),
+        activities.connectionUse(),
+        activities.sessionsInTheWay(scope),
+        activities.slowStatements(scope),
+        activities.diskUse(scope),
+      ]);
+      expect(health.sql).toMatchObject({ ok: true });
     }
     done = true;
     await watching;
-    expect([...modes].filter((mode) => mode !== 'AccessShareLock')).toEqual([]);
+    expect(Math.max(...samples.map(({ count }) => count))).toBe(2);
+    expect(new Set(samples.map(({ application }) => application))).toEqual(new Set(['holdfast']));
+    const bounds = await withSession(rig.url, (session) =>
+      rowsOf<{ name: string; setting: string }>(
+        session,
+        `select name, setting from pg_settings where name in ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout')`,
+      ),
+    );
+    expect(new Map(bounds.map(({ name, setting }) => [name, Number(setting)]))).toEqual(
+      new Map([
+        ['idle_in_transaction_session_timeout', 5000],
+        ['lock_timeout', 1000],
+        ['statement_timeout', 4000],
+      ]),
+    );
+  });
+
+  it('is not asked by a third connection while two are in use, and that is not taken for its state', async () => {
+    const release: (() => void)[] = [];
+    const holding = [1, 2].map(() =>
+      withSession(rig.url, () => new Promise<void>((resolve) => void release.push(resolve))),
+    );
+    await until(async () => release.length === 2);
+    const expected = { type: 'RateLimited', nonRetryable: false };
+    await Promise.all([
+      expect(activities.connectionUse()).rejects.toMatchObject(expected),
+      expect(supabaseHealth()).rejects.toMatchObject(expected),
+    ]);
+    const stopped = new AbortController();
+    const cancelled = withSession(rig.url, async () => 1, {}, stopped.signal);
+    stopped.abort(new Error('stopped'));
+    await expect(cancelled).rejects.toThrow('stopped');
+    const next = activities.connectionUse();
+    for (const go of release) go();
+    await Promise.all(holding);
+    expect(await next).toMatchObject({ max: 100 });
+  });
+
+  it('takes no lock that could hold anybody up, of any type, and nobody waits for it', async () => {
+    await rig.admin.query('select count(*) from big where customer = $1', [1]);
+    const held = new Set<string>();
+    let [done, waiters] = [false, 0];
+    const writer = await rig.client(rig.ownerUrl);
+    const writing = (async () => {
+      while (!done) await writer.query(`update big set filler = 'y' where id = 1; analyze big`);
+    })();
+    const watching = (async () => {
+      while (!done) {
+        const { rows } = await rig.admin.query<{ lock: string; waiters: number }>(
+          `select locktype || ' ' || mode as lock,
+             (select count(*)::int from pg_locks w where not w.granted and l.pid = any (pg_blocking_pids(w.pid))) as waiters
+           from pg_locks l join pg_stat_activity a using (pid) where a.usename = 'holdfast'`,
+        );
+        for (const row of rows) held.add(row.lock);
+        waiters += rows.reduce((sum, row) => sum + row.waiters, 0);
+      }
+    })();
+    const indexes = [];
+    for (let i = 0; i < 5; i += 1) {
+      const [statements] = await Promise.all([
+        eager().slowStatements(scope),
+        supabaseHealth(),
+        activities.connectionUse(),
+        activities.sessionsInTheWay(scope),
+        activities.diskUse(scope),
+      ]);
+      indexes.push(...statements.flatMap(({ index }) => index ?? []));
+    }
+    done = true;
+    await Promise.all([watching, writing]);
+    expect(indexes).toContainEqual(expect.objectContaining({ table: 'big' })); // it was explained
+    const harmless = [
+      'relation AccessShareLock',
+      'virtualxid ExclusiveLock', // each session's own
+      'object RowExclusiveLock', // each session's, on its database, until it has connected
+    ];
+    expect([...held].filter((lock) => !harmless.includes(lock))).toEqual([]);
+    expect(held).toContain('relation AccessShareLock');
+    expect(waiters).toBe(0);
   });
 
   it('is asked by a role that may do this and nothing else', async () => {
     const role = await rig.client(rig.url, 'psql');
+    const superuser = await pidOf(rig.admin);
     for (const sql of [
       'select * from orders',
       'delete from orders',
       'create table mine (id int)',
+      'create index on big (customer)',
       'alter system set work_mem = 1',
+      'set role postgres',
+      'create role another',
+      `select pg_terminate_backend(${superuser})`,
+      `select pg_read_file('postgresql.conf')`,
+      `copy (select 1) to program 'true'`,
     ])
       await expect(role.query(sql)).rejects.toMatchObject({ code: '42501' });
+    expect(await lives(superuser)).toBe(true);
     await role.end();
+  });
+
+  it('is given no index where the owner of its tables is not configured', async () => {
+    const ownerless = configured({ ownerRole: undefined });
+    const action = indexAction('big', 'filler');
+    await expect(asActivity(() => ownerless.createIndex(approvalOf(action, 7)))).rejects.toMatchObject({
+      type: 'NotConfigured',
+      message: expect.stringContaining('set database.ownerRole'),
+    });
+    expect((await rig.admin.query('select from pg_class where relname = $1', [action.name])).rowCount).toBe(0);
   });
 });
 
@@ -275,19 +407,7 @@ describe('slow statements', () => {
     const client = await rig.client(rig.ownerUrl);
     for (let i = 0; i < 3; i += 1) await client.query(sql, [i]);
     await client.end();
-    const eager = createActivities({ SUPABASE_DB_URL: rig.url, HOLDFAST_STATE_DIR: rig.stateDir }, {
-      ...settings,
-      services: settings.services.map((one) => ({
-        ...one,
-        environments: {
-          production: {
-            ...one.environments['production'],
-            database: { ...one.environments['production']?.database, slowMs: 0.0001 },
-          },
-        },
-      })),
-    } as typeof settings);
-    return await eager.slowStatements(scope);
+    return await eager().slowStatements(scope);
   };
   const indexed = async (sql: string): Promise<CreateIndex> => {
     const index = (await slow(sql)).find((one) => one.index !== undefined)?.index;
@@ -302,14 +422,44 @@ describe('slow statements', () => {
       )
     ).rows.map((row) => row.indexname);
 
+  it('tells those that run now from those that once ran', async () => {
+    const sql = "select count(*) from big where customer = $1 and filler <> 'z'";
+    expect(await slow(sql)).toMatchObject([{ calls: 3, ran: false }]);
+    const client = await rig.client(rig.ownerUrl);
+    let going = true;
+    const runs = (async () => {
+      while (going) await client.query(sql, [1]);
+    })();
+    const [statement] = await slow(sql);
+    going = false;
+    await runs;
+    await client.end();
+    expect(statement).toMatchObject({ ran: true });
+  });
+
   it('finds the index that a sequential scan lacks; makes it once; the planner uses it; undo drops it', async () => {
-    const action = await indexed("select count(*) from big where customer = $1 and filler <> 'y'");
+    const sql = "select count(*) from big where customer = $1 and filler <> 'y'";
+    const action = await indexed(sql);
     expect(action).toMatchObject({ schema: 'public', table: 'big', columns: ['customer'] });
     expect(action.statement).toMatch(
       /^CREATE INDEX CONCURRENTLY IF NOT EXISTS "big_customer_\w{8}_idx" ON "public"."big" \("customer"\)$/,
     );
     const approval = approvalOf(action, 8);
-    expect(await asActivity(() => activities.createIndex(approval))).toMatchObject({ changed: true });
+    const client = await rig.client(rig.ownerUrl);
+    let going = true;
+    const runs = (async () => {
+      while (going) await client.query(sql, [1]);
+    })();
+    const made = await asActivity(() => eager().createIndex(approval));
+    going = false;
+    await runs;
+    expect(made).toMatchObject({ changed: true });
+    const told =
+      /^made \w+ in [\d.]+ s: Seq Scan on big, cost (\d+), \d+ × [\d.]+ ms → [\w ]*Index[\w ]*Scan using (\w+), cost (\d+), \d+ × [\d.]+ ms$/.exec(
+        made.summary,
+      );
+    expect(told?.[2]).toBe(action.name);
+    expect(Number(told?.[3])).toBeLessThan(Number(told?.[1]) / 2);
     expect(await asActivity(() => activities.createIndex(approval))).toMatchObject({ changed: false });
     expect(await indexes()).toEqual([action.name]);
     const plan = await rig.admin.query('explain select count(*) from big where customer = 1');
@@ -328,13 +478,30 @@ describe('slow statements', () => {
   });
 
   it('carries a table of a hostile name through every step unharmed', async () => {
-    const hostile = '"""; drop table orders; --"';
-    const action = await indexed(`select count(*) from ${hostile} where customer = $1`);
+    const sql = `select count(*) from ${HOSTILE} where customer = $1`;
+    const action = await indexed(sql);
     expect(action.table).toBe('"; drop table orders; --');
     const approval = approvalOf(action, 10);
     await asActivity(() => activities.createIndex(approval));
     expect(await indexes()).toEqual([action.name]);
     await asActivity(() => activities.undoCreateIndex(approval));
+
+    const [holder, waiter] = [await rig.client(rig.ownerUrl), await rig.client(rig.ownerUrl)];
+    await holder.query(`begin; lock table ${HOSTILE}`);
+    const pid = await pidOf(holder);
+    const waiting = waiter.query(sql, [1]);
+    const held = async () => (await activities.sessionsInTheWay(scope)).find((one) => one.pid === pid);
+    await until(async () => (await held())?.blocks === 1);
+    const root = (await held()) as SessionInTheWay;
+    const [statements] = await Promise.all([
+      eager().slowStatements(scope),
+      supabaseHealth(),
+      activities.connectionUse(),
+      activities.diskUse(scope),
+    ]);
+    expect(statements).toContainEqual(expect.objectContaining({ query: expect.stringContaining(HOSTILE) }));
+    await asActivity(() => activities.endSessions(approvalOf(endAction(root), 10)));
+    await waiting;
     expect((await rig.admin.query('select count(*)::int as n from orders')).rows).toEqual([{ n: 10 }]);
   });
 

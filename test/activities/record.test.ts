@@ -9,6 +9,9 @@ import { startPostgres } from '../../src/embedded/postgres.ts';
 import { startSupabase } from '../../src/embedded/supabase.ts';
 import { endProcess } from '../../src/processes.ts';
 import { createRecord } from '../../src/record.ts';
+import { simulatedPolicy } from '../../activities/simulator.ts';
+import { reviewOf } from '../../src/runbook/review.ts';
+import { endedStatus } from '../support/ended.ts';
 import { failsAsDeclared, refusesNonsense, serving } from './http-server.ts';
 import { settings } from './settings.ts';
 
@@ -105,6 +108,33 @@ it('lists the newest incidents first and knows no other', async () => {
   expect(first).toMatchObject({ runId: 'newest', openedAt: '2026-11-24T10:00:00.000Z' });
   expect(rest).toHaveLength(1);
   await expect(kept().incident('incident.shop.high-error-rate', 'none')).resolves.toBeUndefined();
+});
+
+it('keeps a review whole, the newest revision of it', async () => {
+  const review = reviewOf(endedStatus({ note: 'a\u0000b' }), simulatedPolicy);
+  const reviews = keeper(supabase.url, supabase.secretKey);
+  await Promise.all([3, 1, 2].map((revision) => reviews.recordReview({ ...review, revision })));
+  await expect(kept().recentReviews(9)).resolves.toEqual([{ ...review, note: 'ab', revision: 3 }]);
+  await expect(kept().review(review.id)).resolves.toMatchObject({ id: review.id, revision: 3 });
+  await expect(kept().review('review.none')).resolves.toBeUndefined();
+  const outsider = createRecord({ url: supabase.url, key: supabase.publishableKey });
+  await expect(outsider.saveReview(review)).rejects.toMatchObject({ type: 'NotAllowed' });
+  await expect(outsider.recentReviews(9).catch(() => [])).resolves.toEqual([]);
+});
+
+it('keeps the days of an objective: of each what was measured for longest, and those of others apart', async () => {
+  const of = { service: 'shop', environment: 'production', objective: 'uptime' };
+  const day = (on: string, seconds: number) => ({ ...of, day: on, total: seconds / 15, bad: 1, seconds });
+  const objectives = keeper(supabase.url, supabase.secretKey);
+  await objectives.recordObjectives([day('2026-11-23', 86_400), day('2026-11-24', 3600)]);
+  await objectives.recordObjectives([day('2026-11-24', 7200), { ...day('2026-11-24', 60), environment: 'staging' }]);
+  await objectives.recordObjectives([day('2026-11-24', 900)]); // of a monitor that has begun anew
+  await expect(kept().objectiveDays({ ...of, since: '2026-11-01' })).resolves.toEqual([
+    day('2026-11-23', 86_400),
+    day('2026-11-24', 7200),
+  ]);
+  const outsider = createRecord({ url: supabase.url, key: supabase.publishableKey });
+  await expect(outsider.saveObjectives([])).rejects.toMatchObject({ type: 'NotAllowed' });
 });
 
 it('lets nobody but the service write or read', async () => {

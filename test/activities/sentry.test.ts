@@ -7,7 +7,7 @@ const tracker = (url: string) =>
   createActivities(env.parse({ SENTRY_URL: url, SENTRY_AUTH_TOKEN: 'token', SENTRY_ORG: 'acme' }), settings);
 const window = { service: 'shop', environment: 'production', windowSeconds: 300 };
 
-const READINGS = ['errorPatterns', 'affectedUsers', 'topStackTrace', 'errorCorrelations'] as const;
+const READINGS = ['errorPatterns', 'affectedUsers', 'errorCount', 'topStackTrace', 'errorCorrelations'] as const;
 
 const issue = (id: string, title: string, count: string) => ({
   id,
@@ -71,7 +71,7 @@ const ANSWERS: Record<string, Answer> = {
       ],
     },
   },
-  [`${API}/events/`]: { body: { data: [{ 'count_unique(user)': 41 }], meta: { fields: {} } } },
+  [`${API}/events/`]: { body: { data: [{ 'count_unique(user)': 41, 'count()': 100 }], meta: { fields: {} } } },
 };
 
 const shop = async () => {
@@ -114,6 +114,19 @@ it('counts each affected user once', async () => {
   await expect(tracker(sentry.url).affectedUsers(window)).resolves.toEqual({ count: 41, sampled: false });
 });
 
+it('counts the errors of the window in its environment, and nothing else', async () => {
+  await using sentry = await shop();
+  await expect(tracker(sentry.url).errorCount(window)).resolves.toEqual({ count: 100, windowSeconds: 300 });
+  expect(Object.fromEntries(sentry.asked[0]?.url.searchParams ?? [])).toEqual({
+    dataset: 'errors',
+    field: 'count()',
+    project: 'shop',
+    environment: 'production',
+    statsPeriod: '300s',
+    query: 'level:[error,fatal]',
+  });
+});
+
 it('shows the innermost frames of the exception that was thrown', async () => {
   await using sentry = await shop();
   await expect(tracker(sentry.url).topStackTrace(window)).resolves.toEqual({
@@ -154,6 +167,7 @@ it('answers zero for a window without errors, and has no stack trace for it', as
   const errors = tracker(sentry.url);
   await expect(errors.errorPatterns(window)).resolves.toEqual([]);
   await expect(errors.affectedUsers(window)).resolves.toMatchObject({ count: 0 });
+  await expect(errors.errorCount(window)).resolves.toMatchObject({ count: 0 });
   await expect(errors.errorCorrelations(window)).resolves.toEqual({ events: 0, releases: [], flags: [] });
   await expect(errors.topStackTrace(window)).rejects.toMatchObject({ type: 'NotFound' });
 });

@@ -5,6 +5,7 @@
 import { createActivities } from '../../activities/supabase-management.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
 import { approvalOf, asActivity, scope, settings as base } from './database-rig.ts';
+import { killedWhen } from './killed.ts';
 import { failsAsDeclared, refusesNonsense, serving, type Answer, type Asked } from './http-server.ts';
 
 const project = 'abcdefghijklmnopqrst';
@@ -13,11 +14,12 @@ Object.assign(settings.services[0]?.environments['production']?.database ?? {}, 
 const stateDir = scratchFolder();
 afterAll(() => removeScratch(stateDir));
 
-const providerAt = (url: string) =>
-  createActivities(
-    { SUPABASE_ACCESS_TOKEN: 'sbp_x', SUPABASE_MANAGEMENT_URL: url, HOLDFAST_STATE_DIR: stateDir },
-    settings,
-  );
+const variablesAt = (url: string) => ({
+  SUPABASE_ACCESS_TOKEN: 'sbp_x',
+  SUPABASE_MANAGEMENT_URL: url,
+  HOLDFAST_STATE_DIR: stateDir,
+});
+const providerAt = (url: string) => createActivities(variablesAt(url), settings);
 const variant = (id: string, amount: number) => ({
   id,
   name: id,
@@ -142,6 +144,34 @@ it('changes the compute once per approval, waits until the project is healthy on
   expect(await asActivity(() => provider.undoResizeCompute(approval))).toMatchObject({ changed: true });
   expect(await asActivity(() => provider.undoResizeCompute(approval))).toMatchObject({ changed: false });
   expect(server.state.resizes).toEqual(['ci_small', 'ci_micro']);
+}, 30_000);
+
+it('changes the compute once, and back once, though its worker is killed while the project comes up on it', async () => {
+  let comingUp = true;
+  await using server = await projectServer(({ url }) =>
+    url.pathname.endsWith('/health') && comingUp ? { body: [{ name: 'db', status: 'COMING_UP' }] } : undefined,
+  );
+  const variables = variablesAt(server.url);
+  const provider = providerAt(server.url);
+  const approval = bigger({ from: 'ci_micro', to: 'ci_small' });
+  const killedAfter = (activity: string, resizes: number) =>
+    killedWhen(
+      stateDir,
+      { provider: 'supabase-management', activity, variables, settings, argument: approval },
+      async () => server.state.resizes.length === resizes,
+    );
+  await killedAfter('resizeCompute', 1);
+  comingUp = false;
+  expect(await asActivity(() => provider.resizeCompute(approval))).toMatchObject({ changed: true });
+  expect(server.state.resizes).toEqual(['ci_small']);
+  comingUp = true;
+  await killedAfter('undoResizeCompute', 2);
+  comingUp = false;
+  await asActivity(() => provider.undoResizeCompute(approval));
+  expect(server.state.resizes).toEqual(['ci_small', 'ci_micro']);
+  expect(await asActivity(() => provider.resizeCompute(bigger({ from: 'ci_micro', to: 'ci_small' })))).toMatchObject({
+    changed: true,
+  });
 }, 30_000);
 
 it('waits while Supabase still works at an earlier change (429), and asks again', async () => {

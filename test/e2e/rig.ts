@@ -2,12 +2,18 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
-import type { Status } from '../../src/contracts/index.ts';
+import type { GameDayReport } from '../../src/cli/gameday/follow.ts';
+import type { Review, Status } from '../../src/contracts/index.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { endProcess, findProcess, runCommand, startProcess } from '../../src/processes.ts';
+import { reviewId } from '../../src/runbook/review.ts';
 import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { assertDocumented } from '../support/documented.ts';
 
 export const ROOT = join(__dirname, '..', '..');
+/** Longer than any step of a run takes; what it stands at then is said. */
+const LONGEST_MS = 200_000;
+const LONGEST_COMMAND_MS = 400_000;
 const PORTS = [
   'HOLDFAST_TEMPORAL_PORT',
   'HOLDFAST_TEMPORAL_UI_PORT',
@@ -49,14 +55,16 @@ export async function startPlatform(parts?: string[]) {
         args: ['src/cli/main.ts', ...command],
         cwd: ROOT,
         env,
-        timeoutMs: 240_000,
+        timeoutMs: LONGEST_COMMAND_MS,
       }),
     status,
     /** The status once it holds, of a run other than `after`; a worker that is away at a moment is asked again. */
     async statusOnce(id: string, holds: (status: Status) => boolean, after = ''): Promise<Status> {
       let found: Status | undefined;
+      const latest = Date.now() + LONGEST_MS;
       await until(async () => {
         found = await status(id).catch(() => undefined);
+        if (Date.now() > latest) throw new Error(`${id} stands at ${JSON.stringify(found)}`);
         return found !== undefined && found.runId !== after && holds(found);
       });
       return found as Status;
@@ -66,6 +74,20 @@ export async function startPlatform(parts?: string[]) {
         ({ runId }) => runId,
         () => '',
       ),
+    /** Hold the document of the review that a run has left behind against the run's own history, field by field. */
+    async assertDocumented({ workflowId, runId }: GameDayReport['incident']): Promise<void> {
+      const desk = client.workflow.getHandle(reviewId({ workflowId, runId }));
+      let review: Review | undefined;
+      await until(async () => {
+        review = await desk.query<Review>('review').catch(() => undefined);
+        return review?.document !== undefined;
+      });
+      const { path, commit } = (review as Review).document ?? { path: '', commit: '' };
+      const cwd = join(stateDir, 'postmortems.git');
+      const { stdout } = await runCommand({ command: 'git', args: ['show', `${commit}:${path}`], cwd });
+      const ended = await client.workflow.getHandle(workflowId, runId).query<Status>('status');
+      assertDocumented(stdout, ended, review as Review);
+    },
     /** kill -9, and wait until the supervisor has started another. */
     async killWorker(): Promise<void> {
       const before = await findProcess(stateDir, 'worker');

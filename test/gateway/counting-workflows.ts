@@ -30,3 +30,8 @@ async function countAlerts(incident: Incident): Promise<void> {
 
 export const highErrorRate = countAlerts;
 export const triage = countAlerts;
+
+/** Its workflow task fails whenever it is tried. */
+export async function alwaysFails(): Promise<void> {
+  throw new TypeError('this is a bug');
+}

@@ -5,6 +5,7 @@ import { deliver } from '../../src/gateway/deliver.ts';
 import { startDispatcher, type Dispatcher } from '../../src/gateway/dispatcher.ts';
 import { openInbox, type Inbox } from '../../src/gateway/inbox.ts';
 import { boundedSamples } from '../../src/gateway/samples.ts';
+import { ladderOf } from '../../src/runbook/catalogue.ts';
 import { alertOf } from '../../src/gateway/source.ts';
 import { scratch, until } from './rig.ts';
 import { startTemporalRig, TASK_QUEUE, type TemporalRig } from './temporal-rig.ts';
@@ -76,7 +77,19 @@ it('never opens an incident for a late resolve', async () => {
   await store(inbox, [alert('a', { resolved: true })], target('incident.shop.never-opened'));
   await sent(inbox, dispatcher);
   expect(await temporal.exists('incident.shop.never-opened')).toBe(false);
-  expect(dispatcher.counts).toEqual({ batches: 0, late: 1 });
+  expect(dispatcher.counts).toMatchObject({ batches: 0, late: 1 });
+});
+
+it('tells the ladder that an incident has left behind when its alerts resolve', async () => {
+  const inbox = openInbox(folder.stateDir);
+  await using dispatcher = dispatch(inbox);
+  const ladder = ladderOf(INCIDENT);
+  await temporal.client.workflow.start('triage', { workflowId: ladder, taskQueue: TASK_QUEUE, args: [{}] });
+  await store(inbox, [alert('a', { resolved: true })]);
+  await sent(inbox, dispatcher);
+  expect(await temporal.counted(ladder)).toMatchObject({ signals: 1, last: 'resolved' });
+  expect(dispatcher.counts).toMatchObject({ batches: 1, late: 0 });
+  expect(dispatcher.counts.lag.read().buckets.at(-1)).toEqual(['+Inf', 1]);
 });
 
 it('says last what was heard last', async () => {
@@ -206,7 +219,8 @@ it('keeps a signal under 16 KiB, whatever the alerts hold', async () => {
   expect(samples.length).toBeGreaterThan(2);
   expect(Buffer.byteLength(JSON.stringify(samples))).toBeLessThan(14 * 1024);
   expect(samples[0]?.labels['label-0']).toBe(labels['label-0']);
-  expect(boundedSamples([alert('small')])).toEqual([alert('small')]);
+  const small = [alert('small')];
+  expect(boundedSamples(small)).toEqual(small);
   expect(boundedSamples(Array.from({ length: 30 }, (_, i) => alert(`k${i}`)))).toHaveLength(10);
 });
 

@@ -58,7 +58,7 @@ it('sends a batch that was cut before a restart as it was, and what came since i
   await inbox.store(arrival('a', 'c'));
   reopen();
   expect(inbox.waiting()).toEqual([INCIDENT]);
-  expect(cut(inbox)).toEqual({ ...first, tried: true });
+  expect(cut(inbox)).toEqual({ ...first, since: expect.any(String), tried: true });
   expect(inbox.backlog()).toMatchObject({ waiting: 5 });
   inbox.settle(first.batch.batchId, { how: 'reached', runId: 'r1' });
 
@@ -111,7 +111,7 @@ it('takes an alert that fires anew under an old key, after it resolved, for a ne
   await inbox.store(told(2, true));
   const resolved = Date.now();
   await until(() => Date.now() > resolved);
-  expect(await inbox.store(told(5))).toEqual({ repeats: 0 });
+  expect(await inbox.store(told(5))).toMatchObject({ repeats: 0 });
   expect(reach()).toMatchObject({ status: 'firing', distinct: 1, deliveries: 1 });
   expect(read('select cast(raw as text) as raw from bodies')).toEqual(
     expect.arrayContaining([{ raw: '1' }, { raw: '5' }]),
@@ -138,5 +138,25 @@ it('keeps all of what comes in one turn or, when the disk refuses, none of it, a
   );
   expect(answers.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
   expect(inbox.backlog()).toMatchObject({ waiting: 0 });
-  expect(await inbox.store(arrival('a'))).toEqual({ repeats: 0 });
+  expect(await inbox.store(arrival('a'))).toMatchObject({ repeats: 0 });
+});
+
+it('takes what has resolved to where it fired, whatever the routes say by then, and shows what fired where it says nothing', async () => {
+  await inbox.store(arrival('a', 'b'));
+  inbox.settle(cut(inbox).batch.batchId, { how: 'reached', runId: 'r1' });
+  const elsewhere = { ...target, workflowId: 'incident.unrouted.triage' };
+  const resolved = (key: string, labels: Record<string, string>) =>
+    inbox.store({
+      source: 'test',
+      raw: Buffer.alloc(0),
+      alerts: [{ alert: alertOf({ source: 'test', key, name: 'said', resolved: true, labels }), target: elsewhere }],
+    });
+  await resolved('a', {});
+  await resolved('b', { alertname: 'said' });
+  expect(cut(inbox)).toMatchObject({
+    target,
+    batch: { status: 'resolved', samples: [{ key: 'a', name: 'HighErrorRate', status: 'resolved' }, { name: 'said' }] },
+  });
+  await resolved('never fired', {});
+  expect(inbox.waiting()).toEqual([INCIDENT, elsewhere.workflowId]);
 });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Webhook } from 'standardwebhooks';
 import { loadConfig, parseSettings } from '../../src/config.ts';
+import type { Heartbeat, Settings } from '../../src/contracts/index.ts';
 import { startGateway } from '../../src/gateway/gateway.ts';
 import type { AlertSource } from '../../src/gateway/source.ts';
 import * as sources from '../../src/gateway/sources/index.ts';
@@ -13,9 +14,17 @@ export const secrets = {
   HOLDFAST_ALERTMANAGER_TOKEN: 'a-bearer-token',
   HOLDFAST_WEBHOOK_SECRET: `whsec_${Buffer.from('a secret of thirty-two letters...').toString('base64')}`,
   HOLDFAST_SENTRY_CLIENT_SECRET: 'a-client-secret',
+  HOLDFAST_GRAFANA_SECRET: 'a-grafana-secret',
+  HOLDFAST_PAGERDUTY_SECRET: 'a-pagerduty-secret',
+  HOLDFAST_GITHUB_WEBHOOK_SECRET: 'a-github-secret',
 };
 
 const environment = { url: 'http://127.0.0.1:1', errors: { project: 'web-shop' } };
+const builtOnGithub = {
+  url: environment.url,
+  releases: { repository: 'https://github.com/acme/mail.git', server: 'mail', listen: '127.0.0.1:1' },
+  deployment: { pipeline: { workflow: 'ci.yml' } },
+};
 export const settings = parseSettings(
   {
     people: [{ name: 'responder', roles: ['approver'] }],
@@ -23,7 +32,7 @@ export const settings = parseSettings(
     approval: { low: { roles: ['approver'] }, medium: { roles: ['approver'] }, high: { roles: ['approver'] } },
     services: [
       { name: 'shop', environments: { production: environment } },
-      { name: 'mail', environments: { production: { url: environment.url }, staging: { url: environment.url } } },
+      { name: 'mail', environments: { production: { url: environment.url }, staging: builtOnGithub } },
     ],
     routes: [
       { match: { alertname: 'Checkout', team: 'money' }, service: 'shop', runbook: 'high-error-rate' },
@@ -58,14 +67,22 @@ export const gatewayEnv = (stateDir: string, change: Record<string, string> = {}
 });
 
 /** A gateway in this process, with what it logs. */
-export async function runGateway(of: { stateDir: string; env?: Record<string, string>; more?: AlertSource[] }) {
+export async function runGateway(of: {
+  stateDir: string;
+  env?: Record<string, string>;
+  more?: AlertSource[];
+  heartbeats?: Heartbeat[];
+  people?: Settings['people'];
+  pageAfterMs?: number;
+}) {
   const logged: string[] = [];
   const { url, stop } = await startGateway({
     config: loadConfig(gatewayEnv(of.stateDir, of.env)),
-    settings,
+    settings: { ...settings, people: of.people ?? settings.people, heartbeats: of.heartbeats ?? [] },
     runbooks,
     sources: [...Object.values(sources), ...(of.more ?? [])],
     log: (line) => void logged.push(line),
+    ...(of.pageAfterMs !== undefined && { pageAfterMs: of.pageAfterMs }),
   });
   const get = async (path: string) => {
     const response = await fetch(url + path);
@@ -101,6 +118,16 @@ export const bearer: Headers = { authorization: `Bearer ${secrets.HOLDFAST_ALERT
 export const signedBySentry = (body: string | Uint8Array, resource: string): Headers => ({
   'sentry-hook-resource': resource,
   'sentry-hook-signature': createHmac('sha256', secrets.HOLDFAST_SENTRY_CLIENT_SECRET).update(body).digest('hex'),
+});
+export const signedByGithub = (body: string, event: string): Headers => ({
+  'x-github-event': event,
+  'x-hub-signature-256': `sha256=${createHmac('sha256', secrets.HOLDFAST_GITHUB_WEBHOOK_SECRET).update(body).digest('hex')}`,
+});
+export const signedByGrafana = (body: string): Headers => ({
+  'x-grafana-alerting-signature': createHmac('sha256', secrets.HOLDFAST_GRAFANA_SECRET).update(body).digest('hex'),
+});
+export const signedByPagerduty = (body: string): Headers => ({
+  'x-pagerduty-signature': `v1=${createHmac('sha256', secrets.HOLDFAST_PAGERDUTY_SECRET).update(body).digest('hex')}`,
 });
 export const signedAsWebhook = (body: string, { id = 'message-1', at = new Date() } = {}): Headers => ({
   'webhook-id': id,

@@ -1,5 +1,12 @@
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { freePort } from '../../src/embedded/ports.ts';
 import { startTemporal } from '../../src/embedded/temporal.ts';
 import { endProcess } from '../../src/processes.ts';
@@ -9,8 +16,10 @@ import { scratch } from './rig.ts';
 export const TASK_QUEUE = 'holdfast';
 const RUNNING = "ExecutionStatus = 'Running'";
 
-/** A real Temporal with a worker that runs `counting-workflows.ts`. */
-export async function startTemporalRig() {
+/** A real Temporal with a worker that runs `counting-workflows.ts`, or what it is given. */
+export async function startTemporalRig(
+  of: Pick<WorkerOptions, 'workflowBundle' | 'activities' | 'sinks' | 'maxConcurrentActivityTaskExecutions'> = {},
+) {
   Runtime.install({
     logger: new DefaultLogger('ERROR'),
     telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
@@ -24,14 +33,13 @@ export async function startTemporalRig() {
   const client = new Client({ connection });
   const native = await NativeConnection.connect({ address });
   const quiet = { log() {}, trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error };
-  const workflowBundle = await bundleWorkflowCode({
-    workflowsPath: require.resolve('./counting-workflows.ts'),
-    logger: quiet,
-  });
+  const counting = () =>
+    bundleWorkflowCode({ workflowsPath: require.resolve('./counting-workflows.ts'), logger: quiet });
   const worker = await Worker.create({
     connection: native,
     taskQueue: TASK_QUEUE,
-    workflowBundle,
+    ...of,
+    workflowBundle: of.workflowBundle ?? (await counting()),
   });
   const running = worker.run();
 

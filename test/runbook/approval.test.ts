@@ -76,6 +76,58 @@ describe('approval', () => {
     expect((await run.status()).decision?.by).toEqual(['responder', 'lead']);
   });
 
+  it('takes silence for a no where the rule says so, as soon as it says', async () => {
+    const policy = policyOf();
+    const medium = { ...policy.approval.medium, expires: '3 minutes', onExpiry: 'reject' as const };
+    const run = await time.start('highErrorRate', incident(), {
+      policy: async () => ({ ...policy, approval: { ...policy.approval, medium } }),
+    });
+    const { proposal, timeline } = await run.until(({ phase }) => phase === 'waiting');
+    const proposed = timeline.find(({ kind }) => kind === 'proposed')?.at ?? '';
+    expect(Date.parse(proposal?.expiresAt ?? '') - Date.parse(proposed)).toBe(180_000);
+    expect(await run.result()).toMatchObject({ outcome: 'declined', note: expect.stringContaining('nobody answered') });
+    expect((await run.status()).decision).toMatchObject({ verdict: 'declined', by: ['policy:medium-risk'] });
+    expect(run.pages.map(({ person }) => person)).toEqual(['responder']);
+    expect(run.calls).not.toContain('rollBack');
+  });
+
+  it('keeps a question open for as long as the rule says, also where the ladder has been climbed', async () => {
+    const policy = policyOf();
+    const medium = { ...policy.approval.medium, expires: '8 hours' };
+    const run = await time.start('highErrorRate', incident(), {
+      policy: async () => ({ ...policy, approval: { ...policy.approval, medium } }),
+    });
+    await run.until(({ phase }) => phase === 'waiting');
+    await time.env.sleep('7 hours');
+    expect(await run.status()).toMatchObject({ phase: 'waiting' });
+    await run.decide('approved', 'lead');
+    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+  });
+
+  it('tells who won to whoever decides too late, with a key as with a code', async () => {
+    const run = await time.start('highErrorRate', incident());
+    const waiting = await run.until(({ phase }) => phase === 'waiting');
+    const [won, lost] = await Promise.allSettled([
+      run.handle.executeUpdate('decide', { args: [signedDecision(waiting, 'responder', 'approved')] }),
+      run.handle.executeUpdate('decide', { args: [signedDecision(waiting, 'lead', 'declined')] }),
+    ]);
+    await run.handle.signal('reject', { by: 'cto', code: simulatedCode('cto') });
+    expect([won.status, lost.status].sort()).toEqual(['fulfilled', 'rejected']);
+    const { decision, timeline } = await run.until(({ timeline: lines }) =>
+      lines.some(({ what }) => what.includes('said to be cto')),
+    );
+    const winner = `it was ${decision?.verdict} already by ${decision?.by[0]} via cli`;
+    const [loser] = [won, lost].filter((one) => one.status === 'rejected');
+    expect(loser?.reason).toMatchObject({ cause: { message: winner } });
+    expect(timeline).toContainEqual(
+      expect.objectContaining({
+        kind: 'refused',
+        what: `A request to reject changed nothing: ${winner} (said to be cto)`,
+      }),
+    );
+    await run.result();
+  });
+
   it('rejects a forged signature, a decision for another digest and a person without the role', async () => {
     const run = await time.start('highErrorRate', incident());
     const waiting = await run.until(({ phase }) => phase === 'waiting');
@@ -103,13 +155,20 @@ describe('approval', () => {
     await run.result();
   });
 
-  it('holds the ladder for one more wait when somebody acknowledges', async () => {
+  it('holds the ladder when somebody acknowledges, and climbs on when that is stale', async () => {
     const run = await time.start('highErrorRate', incident());
     await run.until(({ phase }) => phase === 'waiting');
     await run.handle.signal('acknowledge', { by: 'responder' });
-    await time.env.sleep('7 minutes');
+    expect((await run.until(({ acknowledgedBy }) => acknowledgedBy !== undefined)).acknowledgedBy).toBe('responder');
+    await time.env.sleep('25 minutes');
     expect(run.pages.map(({ person }) => person)).toEqual(['responder']);
     expect(await run.result()).toMatchObject({ outcome: 'unanswered' });
-    expect(run.pages.filter(({ asks }) => asks).map(({ person }) => person)).toEqual(['responder', 'lead', 'cto']);
+    expect(run.pages.filter(({ asks }) => asks).map(({ person }) => person)).toEqual([
+      'responder',
+      'responder',
+      'lead',
+      'cto',
+    ]);
+    expect((await run.status()).timeline.map(({ kind }) => kind)).toContain('stale');
   });
 });

@@ -16,7 +16,7 @@ describe('alerts and the record', () => {
     await run.handle.signal('addAlerts', batch);
     await run.handle.signal('addAlerts', batch);
     const { alerts } = await run.until((status) => status.alerts.deliveries > 0);
-    expect(alerts).toEqual({ distinct: 3, deliveries: 40, resolved: false });
+    expect(alerts).toMatchObject({ distinct: 3, deliveries: 40, resolved: false });
     await run.handle.signal('stop', {});
     await run.result();
   });

@@ -1,13 +1,14 @@
 import { simulatedPolicy as policy } from '../../activities/simulator.ts';
 import * as kit from '../../src/runbook/index.ts';
 
-const verdict = ([word]: [string, string]): string => word;
+const verdict = ([word]: kit.Judgement): string => word;
 
 it('calls an error ratio bad from the limit on', () => {
   const judge = kit.judgeErrorRatio(policy);
   expect(judge({ ratio: 0.2, requests: 100, windowSeconds: 60 })).toEqual([
     'bad',
     '20 % of 100 requests failed (limit 1.00 %)',
+    { readings: [{ quantity: 'error-ratio', value: 0.2, limit: 0.01 }] },
   ]);
   expect(verdict(judge({ ratio: 0.01, requests: 100, windowSeconds: 60 }))).toBe('bad');
   expect(verdict(judge({ ratio: 0.009, requests: 100, windowSeconds: 60 }))).toBe('ok');
@@ -55,4 +56,36 @@ it('calls health bad on one failed probe, and on slow answers', () => {
 it('calls an instance saturated from 80 % of a core on', () => {
   expect(verdict(kit.judgeSaturation({ busiest: 0.8, instances: 2 }))).toBe('bad');
   expect(verdict(kit.judgeSaturation({ busiest: 0.79, instances: 2 }))).toBe('ok');
+});
+
+it('counts the connections of applications against those open to them, and tells of what is left alone', () => {
+  const groups = [{ user: 'shop', application: '', state: 'idle', count: 20 }];
+  const use = { max: 100, reserved: 3, used: 20, groups, replication: 0, autovacuum: 0 };
+  expect(kit.judgeConnections(use)).toEqual(['ok', '20 of 97 connections: 20 × shop idle']);
+  expect(kit.judgeConnections({ ...use, used: 95, replication: 1, autovacuum: 2 })).toEqual([
+    'bad',
+    '95 of 97 connections: 20 × shop idle; beside them, and left alone: 1 of replication, 2 of autovacuum',
+  ]);
+});
+
+it('takes nothing for recovered to which a new connection fails', () => {
+  const ratio = { ratio: 0, requests: 100, windowSeconds: 60 };
+  const times = { p50Ms: 1, p95Ms: 9, requests: 100 };
+  const [fine, broken] = [
+    { ok: true, ms: 5, detail: '' },
+    { ok: false, ms: 5, detail: 'refused' },
+  ];
+  const judge = kit.judgeRecovery(policy);
+  expect(judge({ ratio, times })).toMatchObject(['ok', expect.not.stringContaining('SQL'), expect.anything()]);
+  expect(judge({ ratio, times, supabase: { rest: broken, sql: fine } })).toMatchObject([
+    'ok',
+    expect.stringContaining('SQL answers in 5 ms'),
+    expect.anything(),
+  ]);
+  expect(judge({ ratio, times, supabase: { rest: fine, sql: broken } })).toMatchObject([
+    'bad',
+    expect.stringContaining('SQL fails: refused'),
+    expect.anything(),
+  ]);
+  expect(verdict(judge({ ratio, times, supabase: { rest: broken } }))).toBe('bad');
 });

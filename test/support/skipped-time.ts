@@ -1,17 +1,30 @@
 import { createPrivateKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { temporal } from '@temporalio/proto';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { WorkflowHandle, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { createSimulator, simulatedPolicy, type Simulator } from '../../activities/simulator.ts';
-import type { Answer, Incident, Policy, Result, SignedDecision, Status } from '../../src/contracts/index.ts';
+import type {
+  AlertBatch,
+  Answer,
+  Incident,
+  Policy,
+  Result,
+  Severity,
+  SignedDecision,
+  Status,
+} from '../../src/contracts/index.ts';
 import type { Ports } from '../../src/contracts/ports.ts';
 import { signedBytes } from '../../src/runbook/decisions.ts';
-import { temporalTestServer } from '../../src/embedded/temporal.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
+import { skippingServer } from '../../workers/skipped-time.ts';
 
+const POLL_MS = 50;
+/** How late what is waited for may be noticed, as a share of the time that was waited. */
+const LATE = 1 / 20;
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 const keys = generateKeyPairSync('ed25519');
 const publicKey = keys.publicKey.export({ type: 'spki', format: 'der' }).subarray(-32).toString('hex');
@@ -33,6 +46,26 @@ export const incident = (change: Partial<Incident> = {}): Incident => ({
   ...change,
 });
 
+/** What the gateway sends when one alert joins. */
+export const firing = (severity: Severity): AlertBatch => ({
+  batchId: 'worse',
+  distinct: 1,
+  deliveries: 1,
+  status: 'firing',
+  samples: [
+    {
+      key: 'k',
+      source: 'test',
+      status: 'firing',
+      name: 'Down',
+      severity,
+      summary: 'worse',
+      labels: {},
+      startsAt: new Date(0).toISOString(),
+    },
+  ],
+});
+
 const ownKey = (): KeyObject => createPrivateKey(keys.privateKey.export({ type: 'pkcs8', format: 'pem' }));
 
 export function signedDecision(
@@ -43,7 +76,9 @@ export function signedDecision(
     key = ownKey(),
     option,
     reason,
-  }: { key?: KeyObject; option?: string | undefined; reason?: string | undefined } = {},
+    via = 'cli',
+    breakGlass,
+  }: { key?: KeyObject } & Partial<Pick<SignedDecision, 'option' | 'reason' | 'via' | 'breakGlass'>> = {},
 ): SignedDecision {
   const decision = {
     workflowId: status.workflowId,
@@ -51,11 +86,12 @@ export function signedDecision(
     digest: status.proposal?.digest ?? '0'.repeat(64),
     verdict,
     person,
-    via: 'cli' as const,
+    via,
     expiresAt: new Date(Date.parse(status.proposal?.expiresAt ?? '2100-01-01T00:00:00Z')).toISOString(),
     keyId: 'test',
     ...(option !== undefined && { option }),
     ...(reason !== undefined && { reason }),
+    ...(breakGlass !== undefined && { breakGlass }),
   };
   return { ...decision, signature: sign(null, signedBytes(decision), key).toString('hex') };
 }
@@ -67,6 +103,12 @@ export interface SkippedRun extends Simulator {
   until(condition: (status: Status) => boolean): Promise<Status>;
   decide(verdict: Answer, person: string, option?: string, reason?: string): Promise<unknown>;
   result(): Promise<Result>;
+  /** Its ladder of this number; 0 is that of a hand-over. */
+  ladder(number: number): WorkflowHandle;
+  /** Wait until a person was paged who need not decide: it happens beside the run, and after its end. */
+  handedOver(): Promise<void>;
+  /** Record the history of a run that does not end, where histories are recorded. */
+  keep: (ending: string) => Promise<void>;
 }
 
 export interface SkippedTime {
@@ -76,10 +118,10 @@ export interface SkippedTime {
   close(): Promise<void>;
 }
 
-/** Record the history of a run, under the outcome and the name of the test, for `test/workflows/replay.test.ts`. */
+/** Record the history of a run, under its outcome (`watching` of a monitor) and the name of the test, for `test/workflows/replay.test.ts`. */
 async function keepHistory(
   handle: WorkflowHandleWithFirstExecutionRunId,
-  { outcome }: Result,
+  ending: string,
   folder: string,
 ): Promise<void> {
   const name = (expect.getState().currentTestName ?? '')
@@ -88,7 +130,7 @@ async function keepHistory(
     .toLowerCase();
   const history = await handle.fetchHistory();
   dropStackTraces(history);
-  writeFileSync(join(folder, `${outcome}.${name}.bin`), temporal.api.history.v1.History.encode(history).finish());
+  writeFileSync(join(folder, `${ending}.${name}.bin`), temporal.api.history.v1.History.encode(history).finish());
 }
 
 /** Stack traces name folders of the machine that recorded them, and no replay reads them. */
@@ -98,23 +140,24 @@ function dropStackTraces(value: object): void {
     if (inner !== null && typeof inner === 'object' && !(inner instanceof Uint8Array)) dropStackTraces(inner);
 }
 
+/** Look again and again, in test time, until it holds: each look takes its time, and some wait for an hour. */
+export async function lookUntil<T>(
+  env: TestWorkflowEnvironment,
+  look: () => Promise<T>,
+  holds: (seen: T) => boolean,
+): Promise<T> {
+  for (let waited = 0; ;) {
+    const seen = await look();
+    if (holds(seen)) return seen;
+    const step = 1 + Math.floor(waited * LATE);
+    await env.sleep(step * 1000);
+    waited += step;
+  }
+}
+
 /** A time-skipping server, for one test: a run that has ended can keep the next one's time from being skipped. Each run has a task queue, a worker and a simulated world of its own. */
 export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> {
-  const env = await TestWorkflowEnvironment.createTimeSkipping({
-    server: { executable: { type: 'existing-path', path: await temporalTestServer() } },
-  });
-  const KEYWORD = 2;
-  const KEYWORD_LIST = 7;
-  await env.connection.operatorService.addSearchAttributes({
-    namespace: 'default',
-    searchAttributes: {
-      HoldfastService: KEYWORD,
-      HoldfastEnvironment: KEYWORD,
-      HoldfastSeverity: KEYWORD,
-      HoldfastPhase: KEYWORD,
-      HoldfastWaitingFor: KEYWORD_LIST,
-    },
-  });
+  const env = await skippingServer();
   const bundle = await workflowBundle(stateDir);
   const closing: (() => Promise<void>)[] = [];
   let number = 0;
@@ -142,29 +185,30 @@ export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> 
         taskQueue,
         args: [input],
       });
-      const status = () => handle.query<Status>('status');
-      const until = async (condition: (status: Status) => boolean): Promise<Status> => {
-        for (;;) {
-          const now = await status();
-          if (condition(now)) return now;
-          await env.sleep('1 second');
-        }
+      const keep = async (ending: string): Promise<void> => {
+        const folder = process.env['HOLDFAST_HISTORIES'];
+        if (folder !== undefined) await keepHistory(handle, ending, folder);
       };
+      const status = () => handle.query<Status>('status');
+      const until = (condition: (status: Status) => boolean) => lookUntil(env, status, condition);
       return {
         ...simulator,
         handle,
+        keep,
         status,
         until,
+        ladder: (of) => env.client.workflow.getHandle(`${type}-${own}.escalation.${of}`),
+        async handedOver() {
+          while (simulator.pages.every(({ asks }) => asks)) await pause(POLL_MS); // time is not skipped once a run has ended
+        },
         async decide(verdict, person, option, reason) {
           const waiting = await until(({ phase }) => phase === 'waiting');
-          return await handle.executeUpdate('decide', {
-            args: [signedDecision(waiting, person, verdict, { option, reason })],
-          });
+          const chosen = { ...(option !== undefined && { option }), ...(reason !== undefined && { reason }) };
+          return await handle.executeUpdate('decide', { args: [signedDecision(waiting, person, verdict, chosen)] });
         },
         result: async () => {
           const result = (await handle.result()) as Result;
-          if (process.env['HOLDFAST_HISTORIES'] !== undefined)
-            await keepHistory(handle, result, process.env['HOLDFAST_HISTORIES']);
+          await keep(result.outcome);
           return result;
         },
       };

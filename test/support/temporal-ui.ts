@@ -4,19 +4,22 @@ import { chromium, type Page } from 'playwright-core';
 /** Debian's Chromium, or Chrome where that is what there is. */
 export const BROWSER = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
+/** How a headless browser is started; as root it needs to be without its sandbox. */
+export const LAUNCH = {
+  ...(BROWSER !== undefined && { executablePath: BROWSER }),
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--disable-background-networking',
+    '--disable-component-update',
+  ],
+};
+
 /** A page of a headless browser of its own; `close` ends it. */
 export async function openPage(url: string): Promise<{ page: Page; close: () => Promise<void> }> {
   if (BROWSER === undefined) throw new Error('there is no Chromium: apt-get install chromium');
-  const browser = await chromium.launch({
-    executablePath: BROWSER,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--disable-background-networking',
-      '--disable-component-update',
-    ],
-  });
+  const browser = await chromium.launch(LAUNCH);
   const page = await browser.newPage({ viewport: { width: 1400, height: 1500 } });
   await page.goto(url);
   return { page, close: () => browser.close() };

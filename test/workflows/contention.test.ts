@@ -1,46 +1,77 @@
 /** Deployments, rollbacks and mitigations of one service, all at once, before the real safety authority. */
+import { join } from 'node:path';
+import { setTimeout as nextTurn } from 'node:timers/promises';
+import { activityInfo } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
 import { createSimulator } from '../../activities/simulator.ts';
+import { beating } from '../../src/beating.ts';
 import type { ChangeRequest, Grant, Ledger, Result } from '../../src/contracts/index.ts';
 import type { Ports } from '../../src/contracts/ports.ts';
 import { failure } from '../../src/errors.ts';
-import type { Control } from '../../workflows/service-control.ts';
+import type { Control, Terms } from '../../workflows/service-control.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { startTemporal } from '../../src/embedded/temporal.ts';
-import { workflowBundle } from '../../workers/bundle.ts';
+import { ROOT } from '../../workers/bundle.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { TIMES } from '../support/hurried.ts';
 import { incident, policyOf } from '../support/skipped-time.ts';
 
 const scope = { service: 'shop', environment: 'production' };
 const at = '2026-11-23T08:00:00Z';
-const good = { version: 'v0', commit: 'c-v0', digest: 'tree:v0', at };
+const good = (version: string) => ({ version, commit: `c-${version}`, digest: `tree:${version}`, at });
+const TURNS = 20;
 const stateDir = scratchFolder();
 afterAll(() => removeScratch(stateDir));
 
-/** One environment's provider: one change at a time, none with a lower fence than it has seen, each effect noted. */
+type Kind = 'stagingDeployment' | 'rollback' | 'highErrorRate';
+interface Call {
+  by: Kind;
+  fence: number;
+  /** Positions in the order of all entries and exits. */
+  entry: number;
+  exit: number;
+  fenced: boolean;
+  /** A later change had come: nothing was begun. */
+  late: boolean;
+}
+
+/**
+ * One environment's provider. It queues nothing: calls that come at once are under way at once. The first lasts until a later
+ * change comes, each other until then or for some turns of the event loop; a lower fence than one that has come is refused, at its
+ * entry or, with nothing done, at its exit.
+ */
 function provider() {
   const world = { running: 'v0', previous: 'v-1', fence: 0 };
-  const effects: { from: number; to: number; fence: number; running: string }[] = [];
-  let last: Promise<unknown> = Promise.resolve();
-  const change = (fence: number, runs: () => string) => {
-    const mine = last.then(async () => {
-      if (fence < world.fence) throw failure('Fenced', `a later change (${world.fence}) has acted since ${fence}`);
-      const from = performance.now();
-      const running = runs();
-      await new Promise((resolve) => setImmediate(resolve));
-      Object.assign(world, { fence, running, previous: world.running === running ? world.previous : world.running });
-      effects.push({ from, to: performance.now(), fence, running });
-      return { changed: true, summary: `${running} runs` };
+  const calls: Call[] = [];
+  const begun = Promise.withResolvers<void>();
+  let position = 0;
+  const change = (fence: number, runs: () => string) =>
+    beating(async () => {
+      const isLater = (): boolean => fence < world.fence;
+      const by = activityInfo().workflowType as Kind;
+      const call = { by, fence, entry: (position += 1), exit: 0, fenced: true, late: isLater() };
+      const turns = calls.push(call) === 1 ? Infinity : TURNS;
+      const refuse = () => failure('Fenced', `a later change (${world.fence}) has acted since ${fence}`);
+      try {
+        if (call.late) throw refuse();
+        world.fence = fence;
+        const running = runs();
+        begun.resolve();
+        for (let turn = 0; turn < turns && !isLater(); turn += 1) await nextTurn(1);
+        if (isLater()) throw refuse();
+        call.fenced = false;
+        Object.assign(world, { running, previous: world.running === running ? world.previous : world.running });
+        return { changed: true, summary: `${running} runs` };
+      } finally {
+        call.exit = position += 1;
+      }
     });
-    last = mine.catch(() => undefined);
-    return mine;
-  };
-  return { world, effects, change };
+  return { world, calls, change, begun: begun.promise };
 }
 
 it('never interleaves them: each ends as done, superseded, refused or handed over with the reason, and the ledger knows what runs', async () => {
-  const seed: Ledger = { environment: 'production', running: 'v0', verified: [good], changes: [] };
+  const seed: Ledger = { environment: 'production', running: 'v0', verified: ['v0', 'v-1'].map(good), changes: [] };
   const off = { on: false, by: '', reason: '' };
   const { address } = await startTemporal({ stateDir, port: await freePort(), uiPort: await freePort() });
   const client = new Client({ connection: await Connection.connect({ address }) });
@@ -48,23 +79,26 @@ it('never interleaves them: each ends as done, superseded, refused or handed ove
     client.workflow.start(type, { workflowId: `${type}-${id}`, taskQueue: 'contention', args: [input] });
   const ledgers = { production: seed };
   const control = await start('serviceControl', '1', { service: 'shop', fence: 0, killSwitch: off, ledgers });
-  const { world, effects, change } = provider();
+  const { world, calls, change, begun } = provider();
   const running = (version: string) => ({ version, commit: `c-${version}`, deployedAt: at, weight: 1, instances: 2 });
   const medium = { ...policyOf().approval.medium, byPolicy: true };
   const canary = { ...policyOf().deployment.canary, weights: [] };
   const ports: Partial<Ports> = {
     policy: async () =>
       policyOf({
-        measure: { windowSeconds: 0.5, lasting: '500 ms', every: '250 ms', minimumRequests: 20 },
+        measure: { windowSeconds: 0.5, lasting: '1 second', every: '500 ms', minimumRequests: 20 },
         approval: { ...policyOf().approval, medium },
         deployment: { ...policyOf().deployment, procedure: 'staging', canary, migrations: false },
       }),
     requestChange: (request) =>
-      control.executeUpdate<Grant, [ChangeRequest & { coolDownMs: number; leaseMs: number }]>('requestChange', {
-        args: [{ ...request, coolDownMs: 60_000, leaseMs: 3_600_000 }],
+      control.executeUpdate<Grant, [ChangeRequest & Terms]>('requestChange', {
+        args: [{ ...request, coolDownMs: 60_000 / TIMES, leaseMs: 3_600_000 }],
       }),
     reportChange: (report) => control.executeUpdate('reportChange', { args: [report] }),
-    ledger: async () => (await control.query<Control>('control')).ledgers['production'] ?? seed,
+    async ledger() {
+      await begun; // a rollback finds a deployment that acts
+      return (await control.query<Control>('control')).ledgers['production'] ?? seed;
+    },
     recentReleases: async () => ({
       running: running(world.running),
       previous: running(world.previous),
@@ -94,7 +128,12 @@ it('never interleaves them: each ends as done, superseded, refused or handed ove
   const worker = await Worker.create({
     connection,
     taskQueue: 'contention',
-    workflowBundle: await workflowBundle('.holdfast'),
+    workflowBundle: await bundleWorkflowCode({
+      workflowsPath: join(ROOT, 'workflows/index.ts'),
+      preloadModules: [join(ROOT, 'workers/preload.ts')],
+      workflowInterceptorModules: [join(ROOT, 'test/support/hurried.ts')],
+      logger: { log() {}, trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error },
+    }),
     activities: createSimulator(ports).ports,
     sinks: { failures: { workflowFailed: { fn: () => undefined } } },
   });
@@ -115,10 +154,19 @@ it('never interleaves them: each ends as done, superseded, refused or handed ove
   expect(results.filter(({ outcome }) => !allowed.includes(outcome))).toEqual([]);
   expect(results.filter(({ note }) => note === '')).toEqual([]);
   expect(results.filter(({ outcome }) => outcome === 'released').length).toBeGreaterThan(5);
-  for (const [i, { from, fence }] of effects.entries()) {
-    expect(from).toBeGreaterThanOrEqual(effects[i - 1]?.to ?? 0);
-    expect(fence).toBeGreaterThanOrEqual(effects[i - 1]?.fence ?? 0);
-  }
+  const done = calls.filter(({ fenced }) => !fenced).toSorted((a, b) => a.exit - b.exit);
+  expect(done.map(({ fence }) => fence)).toEqual(done.map(({ fence }) => fence).toSorted((a, b) => a - b));
+  const begunCalls = calls.filter(({ late }) => !late); // what a slow worker tries again comes late, and begins nothing
+  const meetings = begunCalls.flatMap((one, i) =>
+    begunCalls.slice(i + 1).flatMap((other) => (other.entry < one.exit ? [[one, other]] : [])),
+  );
+  expect(meetings.length).toBeGreaterThan(0); // or nothing was seen that could interleave
+  for (const [before, after] of meetings)
+    expect([before, after]).toMatchObject([
+      { by: 'stagingDeployment', fenced: true },
+      { by: expect.not.stringContaining('staging') },
+    ]);
+  expect(calls.filter(({ by, fenced }) => fenced && by !== 'stagingDeployment')).toEqual([]);
   expect(ledger?.running).toBe(world.running);
   expect(ledger?.changes.filter(({ result }) => result === 'open')).toEqual([]);
   await connection.close();

@@ -238,6 +238,30 @@ it('goes on to the next proposal when ending sessions did not help, undoes what 
   expect(kinds).toEqual(expect.arrayContaining(['not-undone', 'undone']));
 });
 
+it.each([
+  ['takes it for recovered once new connections succeed again', 2, 'mitigated'],
+  ['does not take it for recovered while new connections fail, though errors are gone', Infinity, 'not-recovered'],
+])('%s', async (_, failing, outcome) => {
+  let [ended, looks] = [false, 0];
+  const run = await start({
+    sessionsInTheWay: async () => (ended ? [] : [holder]),
+    endSessions: async () => {
+      ended = true;
+      run.world.errorRatio = 0;
+      return { changed: true, summary: 'ended 41' };
+    },
+    supabaseHealth: async () => {
+      const ok = !ended || (looks += 1) > failing;
+      return { rest: { ok: true, ms: 4, detail: '' }, sql: { ok, ms: 4, detail: ok ? '' : 'refused' } };
+    },
+  });
+  await run.decide('approved', 'responder');
+  expect(await run.result()).toMatchObject({ outcome });
+  expect((await run.status()).timeline).toContainEqual(
+    expect.objectContaining({ kind: 'measured', what: expect.stringContaining('SQL fails: refused') }),
+  );
+});
+
 it('hands over when whether it helped cannot be measured', async () => {
   let acted = false;
   const run = await start({
@@ -277,6 +301,7 @@ it('hands over, with nothing proposed, when the database refuses every connectio
       .map(({ check }) => check)
       .sort(),
   ).toEqual(['connection pool', 'connections of the server', 'sessions in the way', 'slow statements']);
+  await run.handedOver();
   expect(run.pages.map(({ person }) => person)).toEqual(['responder']);
 });
 

@@ -1,5 +1,5 @@
 import { failure } from '../../src/errors.ts';
-import { incident, policyOf, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
+import { firing, incident, policyOf, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
 
 let time: SkippedTime;
 beforeEach(async () => {
@@ -48,9 +48,70 @@ describe('the high error rate runbook', () => {
       'error ratio',
       'feature flags',
       'load',
+      'recent code changes',
       'recent deployments',
       'stack traces',
     ]);
+    await run.handle.signal('stop', { by: 'test' });
+    await run.result();
+  });
+
+  it('asks git for the commits of the release that change the frames that fail, and tells those who approve', async () => {
+    const asked: object[] = [];
+    const commit = {
+      id: 'c0ffee',
+      author: 'Ada',
+      at: new Date(0).toISOString(),
+      subject: 'Take the price from the cart',
+      files: ['src/checkout.ts'],
+      fileCount: 1,
+      added: 3,
+      removed: 1,
+      touches: ['src/checkout.ts'],
+    };
+    const run = await time.start('highErrorRate', incident(), {
+      topStackTrace: async () => ({
+        pattern: 'TypeError: no price',
+        frames: [
+          'Cart.total (/srv/shop/src/checkout.ts:12)',
+          'dispatch (/srv/shop/node_modules/hono/dist/hono.js:3)',
+          'Object.<anonymous> (/srv/shop/src/checkout.ts:40)',
+          'async page (app/(shop)/page.tsx:?)',
+          'emit (node:events:508)',
+        ],
+      }),
+      codeChanges: async (of) => {
+        asked.push(of);
+        return [commit, { ...commit, id: 'decade', touches: [] }];
+      },
+    });
+    const { proposal, findings } = await run.until(({ phase }) => phase === 'waiting');
+    expect(asked).toEqual([
+      {
+        service: 'shop',
+        environment: 'production',
+        from: 'v1',
+        to: 'v2',
+        routes: [],
+        files: ['/srv/shop/src/checkout.ts', 'app/(shop)/page.tsx'],
+      },
+    ]);
+    expect(findings.find(({ check }) => check === 'recent code changes')?.summary).toMatch(/^2 commits: c0ffee Take/);
+    expect(proposal?.why).toContainEqual(expect.stringMatching(/^commit c0ffee .* has to do with src\/checkout.ts$/));
+    await run.decide('approved', 'responder');
+    expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+    expect((await run.status()).commits).toMatchObject([{ id: 'c0ffee', touches: ['src/checkout.ts'] }]);
+  });
+
+  it('proposes as before where git cannot be asked, and says that it does not know', async () => {
+    const run = await time.start('highErrorRate', incident(), {
+      codeChanges: async () => {
+        throw failure('NotConfigured', 'no releases.repository configured');
+      },
+    });
+    const { proposal, findings } = await run.until(({ phase }) => phase === 'waiting');
+    expect(proposal?.action.kind).toBe('roll-back');
+    expect(findings.find(({ check }) => check === 'recent code changes')?.verdict).toBe('unknown');
     await run.handle.signal('stop', { by: 'test' });
     await run.result();
   });
@@ -75,6 +136,20 @@ describe('the high error rate runbook', () => {
     await run.handle.signal('addAlerts', { batchId: 'b', distinct: 0, deliveries: 1, status: 'resolved', samples: [] });
     expect(await run.result()).toMatchObject({ outcome: 'resolved' });
     expect(run.pages.map(({ person }) => person)).toEqual(['responder']);
+  });
+
+  it('is as bad as the worst alert that joins it', async () => {
+    const run = await time.start('highErrorRate', incident({ severity: 'warning' }));
+    await run.until(({ phase }) => phase === 'waiting');
+    await run.handle.signal('addAlerts', firing('critical'));
+    await run.handle.signal('addAlerts', { ...firing('info'), batchId: 'milder' });
+    await run.decide('approved', 'responder');
+    await run.result();
+    const status = await run.status();
+    expect(status.incident.severity).toBe('critical');
+    expect(status.timeline.map(({ what }) => what)).toContain('Severity raised from warning to critical');
+    const { searchAttributes } = await run.handle.describe();
+    expect(searchAttributes['HoldfastSeverity']).toEqual(['critical']);
   });
 
   it('undoes what did not help, then proposes the next thing, then hands over', async () => {
@@ -124,6 +199,7 @@ describe('the high error rate runbook', () => {
         .map(({ check }) => check)
         .sort(),
     ).toEqual(['Supabase connectivity', 'affected users', 'error patterns', 'error ratio', 'recent deployments']);
+    await run.handedOver();
     expect(run.pages).toEqual([{ person: 'responder', level: 'development-team', asks: false }]);
   });
 
@@ -148,6 +224,22 @@ describe('the high error rate runbook', () => {
     await run.decide('approved', 'responder');
     expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
     expect(run.world).toMatchObject({ running: 'v2', flag: 'off' });
+  });
+
+  it('proposes first what the configuration names first, of what the evidence supports', async () => {
+    const run = await time.start('highErrorRate', incident(), {
+      policy: async () => policyOf({ proposals: { 'high-error-rate': ['scale', 'switch-off-flag'] } }),
+      errorCorrelations: async () => ({
+        events: 40,
+        releases: [],
+        flags: [{ flag: 'express-checkout', value: 'on', share: 1 }],
+      }),
+    });
+    const { proposal } = await run.until(({ phase }) => phase === 'waiting');
+    expect(proposal?.action.kind).toBe('switch-off-flag');
+    expect(proposal?.why).toContain('put forward by the configuration: proposals.high-error-rate');
+    await run.handle.signal('stop', { by: 'test' });
+    await run.result();
   });
 
   it('scales out under saturation without a new error', async () => {

@@ -88,6 +88,25 @@ it('does nothing when it is declined, and never counts whoever ordered it', asyn
   expect(run.traffic).toEqual([]);
 });
 
+it('returns all of the traffic when the command of the service fails after its smoke tests', async () => {
+  const asked: object[] = [];
+  const run = await start({
+    async verifyFunctionality(of) {
+      asked.push(of);
+      return { passed: false, tests: [{ name: 'node verify.ts', passed: false, detail: 'ended with 1: no receipt' }] };
+    },
+  });
+  await approved(run);
+  expect(await run.result()).toMatchObject({
+    outcome: 'rolled-back',
+    note: expect.stringContaining('node verify.ts: ended with 1: no receipt'),
+  });
+  expect(asked).toEqual([{ ...scope, commit: 'commit-of-1.4.0', key: expect.stringMatching(/:verify$/) }]);
+  expect(run.calls.indexOf('smokeTests')).toBeLessThan(run.calls.indexOf('verifyFunctionality'));
+  expect(run.traffic.slice(0, 4)).toEqual(['1.4.0:5', '1.4.0:25', '1.4.0:all', '1.3.0:all']);
+  expect(run.reports).toMatchObject([{ result: 'undone', running: '1.3.0', held: { version: '1.4.0' } }]);
+});
+
 it('takes a canary back at once that fails more than what runs, holds it, and wakes somebody', async () => {
   const run = await start({ compareReleases: async () => ({ canary: bad, running: well, windowSeconds: 60 }) });
   await approved(run);
@@ -98,7 +117,44 @@ it('takes a canary back at once that fails more than what runs, holds it, and wa
   expect(run.traffic).toEqual(['1.4.0:5', '1.4.0:0']);
   expect(run.reports).toMatchObject([{ result: 'undone', running: '1.3.0', held: { version: '1.4.0' } }]);
   expect(statesOf(await run.status())['Canary with 5 % of the traffic']).toBe('undone');
+  await run.handedOver();
   expect(run.pages.filter(({ asks }) => !asks).map(({ person }) => person)).toEqual(['responder']);
+});
+
+it('holds what it took back though the worker was killed before it could tell that it had', async () => {
+  const run = await start({
+    compareReleases: async () => ({ canary: bad, running: well, windowSeconds: 60 }),
+    shiftTraffic: async ({ weight }) =>
+      weight === 0
+        ? { changed: false, repeated: true, summary: 'done already' }
+        : { changed: true, summary: `${weight} %` },
+  });
+  await approved(run);
+  expect(await run.result()).toMatchObject({ outcome: 'rolled-back', tookTraffic: true });
+  expect(run.reports).toMatchObject([{ result: 'undone', running: '1.3.0', held: { version: '1.4.0' } }]);
+  expect(statesOf(await run.status())['Canary with 5 % of the traffic']).toBe('undone');
+});
+
+it('takes a canary back whose errors and times are well, but not what is declared of it, and asks where that cannot be read', async () => {
+  let check: { value?: number; why?: string } = { why: 'Prometheus: no answer' };
+  const run = await start({
+    compareReleases: async () => ({
+      canary: { ...well, requests: 100 },
+      running: well,
+      windowSeconds: 60,
+      checks: [{ name: 'event loop lag', atMost: 0.1, ...check }],
+    }),
+  });
+  await approved(run);
+  const asked = await run.until(({ phase, proposal }) => phase === 'waiting' && proposal?.action.kind === 'go-on');
+  expect(asked.proposal?.why.join()).toContain('event loop lag is not known: Prometheus: no answer');
+  check = { value: 0.4567 };
+  expect(await run.result()).toMatchObject({
+    outcome: 'rolled-back',
+    note: expect.stringContaining('event loop lag 0.457 of 0.1 at most'),
+  });
+  expect(run.traffic).toEqual(['1.4.0:5', '1.4.0:0']);
+  expect(run.reports).toMatchObject([{ result: 'undone', held: { version: '1.4.0' } }]);
 });
 
 it('asks when a canary had too few requests, and goes on where a person says so', async () => {
@@ -164,6 +220,7 @@ it('hands over with the exact state, and pages, when taking back fails too', asy
       'taking back "Canary with 5 % of the traffic" failed, look at once: the load balancer says no',
     ),
   });
+  await run.handedOver();
   expect(run.pages.filter(({ asks }) => !asks)).toHaveLength(1);
 });
 
@@ -233,6 +290,7 @@ it('is refused when something else runs by the time it may act, for its undo wou
   expect(await run.result()).toEqual({
     outcome: 'refused',
     note: '1.2.0 runs by now, not 1.3.0 as when it was approved: deploy again',
+    version: '1.4.0',
   });
   expect(run.traffic).toEqual([]);
   expect(run.reports).toEqual([expect.not.objectContaining({ running: expect.anything() })]);
@@ -276,6 +334,31 @@ it('may not widen while a freeze lasts that began in its bake, watches on, and g
   expect(run.traffic).toEqual(['1.4.0:5']);
   expect(await run.result()).toMatchObject({ outcome: 'released' });
   expect(looked).toBeGreaterThan(before + 4);
+});
+
+it('takes a canary back that turns bad while a freeze lasts that began in its bake, without waiting for its end', async () => {
+  let asked = 0;
+  let canary = well;
+  const run = await start({
+    requestChange: async (): Promise<Grant> => {
+      asked += 1;
+      return asked > 3
+        ? { granted: false, because: 'frozen', reason: 'production is frozen by cto: audit' }
+        : { granted: true, fence: asked };
+    },
+    compareReleases: async () => ({ canary, running: well, windowSeconds: 60 }),
+  });
+  await approved(run);
+  await run.until(({ doing }) => doing.includes('frozen by cto'));
+  expect(run.traffic).toEqual(['1.4.0:5']);
+  canary = bad;
+  expect(await run.result()).toMatchObject({
+    outcome: 'rolled-back',
+    note: expect.stringContaining('is worse than 1.3.0'),
+  });
+  expect(run.traffic.slice(0, 2)).toEqual(['1.4.0:5', '1.4.0:0']);
+  expect(run.traffic.filter((shift) => !shift.endsWith(':0'))).toEqual(['1.4.0:5']);
+  expect(run.reports).toMatchObject([{ result: 'undone', running: '1.3.0', held: { version: '1.4.0' } }]);
 });
 
 it('leaves the traffic to a rollback that has taken over', async () => {

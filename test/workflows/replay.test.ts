@@ -15,11 +15,13 @@ beforeAll(async () => {
 it('has a recorded history of every outcome that a run can have', () => {
   const outcomes = new Set(files.map((file) => file.split('.')[0]));
   expect([...outcomes].sort()).toEqual([
+    'confirmed',
     'declined',
     'failed',
     'handed-over',
     'mitigated',
     'not-recovered',
+    'objected',
     'refused',
     'released',
     'resolved',
@@ -28,11 +30,18 @@ it('has a recorded history of every outcome that a run can have', () => {
     'superseded',
     'taken-over',
     'unanswered',
+    'watching',
   ]);
 });
 
-it.each(files)('replays %s as it was recorded', async (file) => {
-  const history = temporal.api.history.v1.History.decode(readFileSync(join(folder, file)));
-  const type = history.events[0]?.workflowExecutionStartedEventAttributes?.workflowType?.name;
-  await Worker.runReplayHistory({ workflowBundle: bundle }, history, `${type}-1`); // as the test named it
+it('replays each of them as it was recorded', async () => {
+  const recorded = files.map((file) => {
+    const history = temporal.api.history.v1.History.decode(readFileSync(join(folder, file)));
+    const type = history.events[0]?.workflowExecutionStartedEventAttributes?.workflowType?.name;
+    return { history, workflowId: `${type}-1` }; // as the test named it
+  });
+  const replayed: object[] = [];
+  for await (const { error } of Worker.runReplayHistories({ workflowBundle: bundle }, recorded))
+    replayed.push({ file: files[replayed.length], error });
+  expect(replayed).toEqual(files.map((file) => ({ file, error: undefined })));
 });

@@ -1,7 +1,7 @@
-import type { DeploymentOrder, Ledger } from '../../src/contracts/index.ts';
+import { ReviewSettings, type DeploymentOrder, type Ledger } from '../../src/contracts/index.ts';
 import type { Ports } from '../../src/contracts/ports.ts';
 import { failure } from '../../src/errors.ts';
-import { skippedTime, type SkippedTime } from '../support/skipped-time.ts';
+import { policyOf, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
 
 let time: SkippedTime;
 beforeEach(async () => {
@@ -50,12 +50,40 @@ async function start(overrides: Partial<Ports> = {}, of: Partial<DeploymentOrder
 
 it('returns to the last verified good version without an approval, holds the bad one, and tells the team', async () => {
   const run = await start();
-  expect(await run.result()).toEqual({ outcome: 'released', note: '1.3.0 runs in production again instead of 1.4.0' });
+  const note = '1.3.0 runs in production again instead of 1.4.0';
+  expect(await run.result()).toEqual({ outcome: 'released', note, version: '1.3.0' });
   expect(run.traffic).toEqual(['1.3.0 at commit-of-1.3.0']);
   expect(run.asked).toEqual([{ kind: 'roll-back' }]);
   expect(run.reports).toMatchObject([{ result: 'verified', running: '1.3.0', held: { version: '1.4.0' } }]);
   expect(run.pages).toEqual([{ person: 'responder', level: 'development-team', asks: false }]);
   expect(run.calls).not.toContain('deploymentWindow');
+});
+
+it('is recorded and reviewed, and the release that it took back is suspected and is to be mended', async () => {
+  const run = await start({ policy: async () => policyOf({ review: ReviewSettings.parse({}) }) });
+  await run.result();
+  while (run.reviews.at(-1)?.document === undefined) await time.env.sleep('1 second');
+  const status = await run.status();
+  const { at } = status.attempts?.[0] ?? {};
+  expect(run.reviews.at(-1)).toMatchObject({
+    id: `review.${status.workflowId}.${status.runId}`,
+    runbook: 'rollback',
+    outcome: 'released',
+    times: { mitigatedAt: at },
+    attempts: [{ kind: 'roll-back', target: '1.4.0', result: 'helped' }],
+    causes: [{ what: 'the release 1.4.0', evidence: ['roll back to 1.3.0: it helped'], state: 'suspected' }],
+    gaps: ['no alert raised it: responder did'],
+    actionItems: [{ title: 'Mend 1.4.0 and release it again; until then it is held' }],
+  });
+  expect(run.documents.at(-1)).toContain('Revert the deployment: 1.3.0 runs');
+  expect(run.records.at(-1)).toMatchObject({ outcome: 'released', attempts: [{ target: '1.4.0' }] });
+});
+
+it('has no review where it found nothing to return to', async () => {
+  const review = ReviewSettings.parse({});
+  const run = await start({ policy: async () => policyOf({ review }) }, { ref: '0.9.0' });
+  expect(await run.result()).toMatchObject({ outcome: 'refused' });
+  expect(run.calls).not.toContain('publishReview');
 });
 
 it('skips what is held, and what the schema can no longer serve', async () => {
@@ -92,6 +120,8 @@ it('refuses what was never verified good', async () => {
 it('pages a person when the version it returned to is not healthy either', async () => {
   const run = await start({ errorRatio: async () => ({ ratio: 0.4, requests: 1000, windowSeconds: 300 }) });
   expect(await run.result()).toMatchObject({ note: expect.stringContaining('beyond their objectives') });
+  expect((await run.status()).attempts).toMatchObject([{ target: '1.4.0', result: 'not-helped' }]);
+  await run.handedOver();
   expect(run.pages.filter(({ asks }) => !asks)).toHaveLength(1);
 });
 

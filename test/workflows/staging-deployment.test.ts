@@ -72,9 +72,72 @@ it('ends before it deploys when the pipeline fails, and says where its log is', 
   expect(await run.result()).toEqual({
     outcome: 'failed',
     note: 'the pipeline failed: `npm test` ended with 1; its log: /logs/1.log; the traffic was not touched',
+    version: '1.4.0',
   });
   expect(run.done).toHaveLength(1);
   expect(run.calls).not.toContain('requestChange');
+});
+
+describe('while its pipeline runs elsewhere', () => {
+  const runs = { passed: false, running: true, summary: 'ci.yml #1 runs', log: 'https://ci.example/1' };
+  /** A pipeline that runs until it is told to end. */
+  const elsewhere = () => {
+    const state = { ended: false, asked: 0, cancelled: 0 };
+    const ports: Partial<Ports> = {
+      async runPipeline() {
+        state.asked += 1;
+        return state.ended ? { passed: true, summary: 'ci.yml #1 ended with success', log: runs.log } : runs;
+      },
+      async cancelPipeline() {
+        state.cancelled += 1;
+        return { changed: true, summary: 'cancelled' };
+      },
+    };
+    return { state, ports };
+  };
+
+  it('looks every half minute, and goes on when it has passed', async () => {
+    const { state, ports } = elsewhere();
+    const run = await start(ports);
+    await run.until(() => state.asked === 1);
+    await time.env.sleep('95 seconds');
+    expect(state.asked).toBeGreaterThanOrEqual(3);
+    expect(state.asked).toBeLessThanOrEqual(5);
+    state.ended = true;
+    expect(await run.result()).toMatchObject({ outcome: 'released' });
+    expect(state.cancelled).toBe(0);
+  });
+
+  it('looks at once when it is woken', async () => {
+    const { state, ports } = elsewhere();
+    const run = await start(ports);
+    await run.until(() => state.asked === 1);
+    const before = await time.env.currentTimeMs();
+    state.ended = true;
+    await run.handle.signal('wake');
+    await run.until(({ steps }) => steps?.find(({ name }) => name === 'Run the CI pipeline')?.state === 'done');
+    expect((await time.env.currentTimeMs()) - before).toBeLessThan(15_000);
+    expect(await run.result()).toMatchObject({ outcome: 'released' });
+  });
+
+  it('cancels it there when a person stops the deployment, without waiting for it', async () => {
+    const { state, ports } = elsewhere();
+    const run = await start(ports);
+    await run.until(() => state.asked === 1);
+    await run.handle.signal('stop', { by: 'lead' });
+    expect(await run.result()).toMatchObject({ outcome: 'stopped' });
+    expect(state).toMatchObject({ cancelled: 1 });
+    expect(run.done).toHaveLength(1);
+  });
+
+  it('cancels it there when the workflow is cancelled in Temporal', async () => {
+    const { state, ports } = elsewhere();
+    const run = await start(ports);
+    await run.until(() => state.asked === 1);
+    await run.handle.cancel();
+    await expect(run.handle.result()).rejects.toThrow('cancelled');
+    expect(state).toMatchObject({ cancelled: 1 });
+  });
 });
 
 it('returns to what ran before when the functionality is not verified, and holds the version', async () => {
@@ -89,7 +152,7 @@ it('returns to what ran before when the functionality is not verified, and holds
 it('is refused while the kill switch is on', async () => {
   const reason = 'the kill switch is on (cto: audit)';
   const run = await start({ requestChange: async () => ({ granted: false, because: 'kill-switch', reason }) });
-  expect(await run.result()).toEqual({ outcome: 'refused', note: reason });
+  expect(await run.result()).toEqual({ outcome: 'refused', note: reason, version: '1.4.0' });
 });
 
 it('asks a person when a step fails for good, and tries again when told to', async () => {

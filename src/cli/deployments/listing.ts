@@ -14,7 +14,7 @@ export interface Listed {
 /** Deployments and rollbacks, newest first, as Temporal lists them. */
 export async function runsOf({ client }: Context, limit: number, since?: Date): Promise<Listed[]> {
   const found: Listed[] = [];
-  const query = `(WorkflowId STARTS_WITH 'deployment.' OR WorkflowId STARTS_WITH 'rollback.')${since === undefined ? '' : ` AND StartTime > '${since.toISOString()}'`}`;
+  const query = `(WorkflowId STARTS_WITH 'deployment.' OR WorkflowId STARTS_WITH 'rollback.') AND WorkflowType != 'escalation'${since === undefined ? '' : ` AND StartTime > '${since.toISOString()}'`}`;
   for await (const { workflowId, runId, status, startTime, closeTime, typedSearchAttributes } of client.workflow.list({
     query,
   })) {

@@ -1,10 +1,13 @@
-import { Result } from '../../contracts/index.ts';
+import { LastRun, Result, type Attempt } from '../../contracts/index.ts';
 import { doraOf, type Deployed, type Dora, type Restoration } from '../../dora.ts';
+import { ENVIRONMENT } from '../../runbook/story.ts';
 import { assertService, type Context } from '../context.ts';
 import { runsOf } from './listing.ts';
 
 const COUNTED = 500;
 const DAY_MS = 86_400_000;
+/** What came of a rollback that was not taken back. */
+const STANDS: readonly Attempt['result'][] = ['helped', 'not-measurable'];
 
 /** What did not take traffic changed nothing: it counts neither as a deployment nor as a failure. */
 function outcomeOf(result: Result | undefined): Deployed['outcome'] {
@@ -27,7 +30,8 @@ export async function statsOf(
   const ended = await Promise.all(
     runs.map(async (one) => {
       const result = await resultOf(context, one);
-      return { ...one, outcome: outcomeOf(result), commitAt: result?.commitAt ?? [] };
+      const { version = '', commitAt = [] } = result ?? {};
+      return { ...one, outcome: outcomeOf(result), version, commitAt };
     }),
   );
   const restorations = await restorationsOf(context, since);
@@ -35,16 +39,19 @@ export async function statsOf(
     Object.entries(assertService(context.settings, service).environments)
       .filter(([, { deployment }]) => deployment.procedure === 'production')
       .map(([environment]) => {
-        const own = ended.filter((one) => one.service === service && one.environment === environment);
-        const deployments = own.map(({ startedAt, endedAt = startedAt, outcome, commitAt }) => ({
-          environment,
-          version: '',
-          startedAt,
-          endedAt,
-          outcome,
-          commitAt,
-        }));
-        const mine = restorations.filter((one) => one.service === service);
+        const isOwn = (one: { service: string; environment: string }): boolean =>
+          one.service === service && one.environment === environment;
+        const deployments = ended
+          .filter(isOwn)
+          .map(({ startedAt, endedAt = startedAt, outcome, version, commitAt }) => ({
+            environment,
+            version,
+            startedAt,
+            endedAt,
+            outcome,
+            commitAt,
+          }));
+        const mine = restorations.filter(isOwn);
         const window = { from: since.toISOString(), until: new Date().toISOString() };
         return { service, environment, days, ...doraOf({ deployments, restorations: mine, ...window }) };
       }),
@@ -60,14 +67,25 @@ async function resultOf({ client }: Context, of: { workflowId: string; runId: st
   return Result.safeParse(result).data;
 }
 
-/** Incidents that Holdfast has ended well. */
-async function restorationsOf(context: Context, since: Date): Promise<(Restoration & { service: string })[]> {
-  const found: (Restoration & { service: string })[] = [];
-  const query = `WorkflowId STARTS_WITH 'incident.' AND ExecutionStatus = 'Completed' AND StartTime > '${since.toISOString()}'`;
-  for await (const { workflowId, runId, startTime, closeTime } of context.client.workflow.list({ query })) {
-    const outcome = (await resultOf(context, { workflowId, runId }))?.outcome;
-    const span = { startedAt: startTime.toISOString(), endedAt: (closeTime ?? startTime).toISOString() };
-    if (outcome === 'mitigated') found.push({ service: workflowId.split('.')[1] ?? '', ...span });
+/** What a run leaves in its memo when it ends. */
+const Left = LastRun.pick({ outcome: true, attempts: true }).partial();
+type Restored = Restoration & { service: string; environment: string };
+
+/** Incidents that were mitigated, and rollbacks; with the version that one of them took back, by its attempts. */
+async function restorationsOf(context: Context, since: Date): Promise<Restored[]> {
+  const found: Restored[] = [];
+  const query = `(WorkflowId STARTS_WITH 'incident.' OR WorkflowId STARTS_WITH 'rollback.') AND WorkflowType != 'escalation' AND ExecutionStatus = 'Completed' AND StartTime > '${since.toISOString()}'`;
+  for await (const run of context.client.workflow.list({ query })) {
+    const { outcome, attempts = [] } = Left.safeParse(run.memo ?? {}).data ?? {};
+    if (outcome !== 'mitigated' && outcome !== 'released') continue;
+    const back = attempts.find(({ kind, result }) => kind === 'roll-back' && STANDS.includes(result));
+    found.push({
+      service: run.workflowId.split('.')[1] ?? '',
+      environment: run.typedSearchAttributes.get(ENVIRONMENT) ?? '',
+      startedAt: run.startTime.toISOString(),
+      endedAt: (run.closeTime ?? run.startTime).toISOString(),
+      ...(back !== undefined && { tookBack: back.target }),
+    });
     if (found.length >= COUNTED) break;
   }
   return found;

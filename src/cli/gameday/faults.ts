@@ -8,6 +8,8 @@ export interface Fault {
   outcome: 'mitigated' | 'handed-over';
   /** Where it is a release of the shop that does it. */
   release?: string;
+  /** Requests per second, where it is other than usual. */
+  rate?: number;
   /** Returns how it is ended, where it has not ended by itself. */
   strike(context: Context): Promise<() => Promise<void>>;
 }
@@ -76,4 +78,3 @@ export const FAULTS = {
     },
   },
 } satisfies Record<string, Fault>;
-export type FaultName = keyof typeof FAULTS;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Finding, Proposal, Status, TimelineEntry } from '../../contracts/index.ts';
-import { uiLink, type Context } from '../context.ts';
+import { uiLink } from '../../operations/temporal.ts';
+import type { Context } from '../context.ts';
 import { watchRun } from '../watch.ts';
 
 const POLL_MS = 400;
@@ -28,7 +29,7 @@ export async function follow(
 ): Promise<Status> {
   const { workflowId, since, say } = of;
   const runId = await opened(context, workflowId, since);
-  say(`The incident is open: ${uiLink(context.config, { workflowId, runId })}`);
+  say(`The incident is open: ${uiLink(context, { workflowId, runId })}`);
   return await watchRun(context, { ...of, runId });
 }
 

@@ -85,16 +85,17 @@ function eventAlert(resource: string, event: z.output<typeof Event>, rule?: stri
   });
 }
 
-/** A regression of an issue is a new firing; an assignment or an archived issue is nothing to do. */
+/** A regression fires anew; what is archived (`ignored`, as it was called) is over as what is resolved is; an assignment is nothing to do. */
 function issueAlert({ action, data: { issue } }: z.output<(typeof bodies)['issue']>): Alert[] {
-  if (!['created', 'unresolved', 'resolved'].includes(action)) return [];
+  const over = ['resolved', 'archived', 'ignored'].includes(action);
+  if (!over && !['created', 'unresolved'].includes(action)) return [];
   const project = issue.project?.slug;
   return [
     alertOf({
       source: 'sentry',
-      key: keyOf('issue', issue.id, ...(action === 'unresolved' ? [issue.lastSeen] : [])),
+      key: keyOf('issue', issue.id),
       name: 'SentryIssue',
-      resolved: action === 'resolved',
+      resolved: over,
       severity: issue.level,
       service: project,
       summary: issue.title,

@@ -1,0 +1,45 @@
+import { createClient, isAuthApiError, type AuthError } from '@supabase/supabase-js';
+import { failure } from './errors.ts';
+
+/** Whose address is proved; `undefined` where nothing is. Every call @throws Unavailable or RateLimited. */
+export interface SignIn {
+  withPassword(email: string, password: string): Promise<string | undefined>;
+  /** Send a code and a link to an address that has an account; nobody is told whether it has one. */
+  sendCode(email: string): Promise<void>;
+  withCode(email: string, code: string): Promise<string | undefined>;
+  withLink(tokenHash: string): Promise<string | undefined>;
+}
+
+const NOBODY = [400, 401, 403, 404, 422];
+
+/** Sign-in through Supabase Auth with the publishable key. It proves an address and keeps no session of Supabase's. */
+export function createSignIn({ url, key }: { url: string; key: string }): SignIn {
+  const client = () =>
+    createClient(url, key, { auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false } });
+  interface Answer {
+    data: { user: { email?: string | undefined; email_confirmed_at?: string | null | undefined } | null };
+    error: AuthError | null;
+  }
+  const prove = async (ask: (auth: ReturnType<typeof client>['auth']) => Promise<Answer>) => {
+    const { auth } = client();
+    const { data, error } = await ask(auth);
+    if (error !== null) return refused(error);
+    await auth.signOut({ scope: 'local' });
+    return data.user?.email_confirmed_at ? data.user.email?.toLowerCase() : undefined;
+  };
+  return {
+    withPassword: (email, password) => prove((auth) => auth.signInWithPassword({ email, password })),
+    async sendCode(email) {
+      const { error } = await client().auth.signInWithOtp({ email, options: { shouldCreateUser: false } });
+      if (error !== null) refused(error);
+    },
+    withCode: (email, token) => prove((auth) => auth.verifyOtp({ email, token, type: 'magiclink' })),
+    withLink: (tokenHash) => prove((auth) => auth.verifyOtp({ token_hash: tokenHash, type: 'magiclink' })),
+  };
+}
+
+function refused(error: AuthError): undefined {
+  if (error.status === 429) throw failure('RateLimited', 'too many tries: wait a minute');
+  if (isAuthApiError(error) && NOBODY.includes(error.status)) return undefined;
+  throw failure('Unavailable', `Supabase Auth does not answer: ${error.message}`);
+}

@@ -1,0 +1,104 @@
+import { z } from '@hono/zod-openapi';
+import { Ballot, DeploymentOrder, Ledger, Status } from '../../contracts/index.ts';
+import { OnCallReport } from '../../operations/on-call.ts';
+import { ListedRun, RunFilter } from '../../operations/runs.ts';
+import { ApiToken, Scope } from '../store.ts';
+
+// A schema that was made before zod knew of OpenAPI has no name in it: `extend({})` makes it anew.
+
+/** RFC 9457. */
+export const Problem = z
+  .object({ type: z.string(), title: z.string(), status: z.number().int(), detail: z.string() })
+  .openapi('Problem');
+
+export const Run = Status.extend({}).openapi('Run');
+export const RunList = z
+  .object({ runs: z.array(ListedRun), cursor: z.string().optional() })
+  .openapi('RunList', { description: 'Open ones first, then newest first; `cursor` leads to the next page' });
+export const ListQuery = RunFilter.omit({ kind: true });
+export const RunParam = z.object({
+  id: z
+    .string()
+    .regex(/^(incident|deployment|rollback|break-glass)\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,60}$/)
+    .openapi({ param: { name: 'id', in: 'path' }, example: 'incident.shop.high-error-rate' }),
+});
+export const RunQuery = z.object({ run: z.uuid().optional().openapi({ description: 'An earlier run of this id' }) });
+
+export const DecisionBody = z
+  .object({
+    digest: z.string().length(64).openapi({ description: 'Of the proposal that the person has seen' }),
+    verdict: z.enum(['approved', 'declined']),
+    option: z.string().max(40).optional(),
+    reason: z.string().max(500).optional(),
+    breakGlass: z.literal(true).optional().openapi({
+      description: 'Approve alone, where the rule asks for more people and has `breakGlass`; needs `reason`',
+    }),
+  })
+  .strict()
+  .openapi('Decision');
+export const Standing = Ballot.extend({}).openapi('Ballot');
+export const MessageBody = z
+  .object({ text: z.string().trim().max(1000).default('') })
+  .strict()
+  .openapi('Message');
+export const Accepted = z.object({ accepted: z.literal(true) }).openapi('Accepted');
+
+export const OrderBody = DeploymentOrder.omit({ orderedBy: true }).strict().openapi('DeploymentOrder');
+export const RollbackBody = DeploymentOrder.pick({ service: true, environment: true })
+  .extend({ to: DeploymentOrder.shape.ref })
+  .strict()
+  .openapi('RollbackOrder');
+export const Started = z
+  .object({ workflowId: z.string(), runId: z.string(), joined: z.boolean() })
+  .openapi('StartedRun');
+
+export const Services = z
+  .object({
+    services: z.array(
+      z.object({
+        service: z.string(),
+        unknown: z.array(z.string()),
+        killSwitch: z.object({ on: z.boolean(), by: z.string(), reason: z.string() }).optional(),
+        environments: z.array(
+          z.object({
+            environment: z.string(),
+            url: z.string(),
+            mode: z.string(),
+            procedure: z.string(),
+            objectives: z.object({ errorRatio: z.number(), p95Ms: z.number() }),
+            firing: z.record(z.string(), z.string()).optional(),
+            ledger: Ledger.optional(),
+          }),
+        ),
+      }),
+    ),
+  })
+  .openapi('Services');
+
+export const OnCall = OnCallReport.extend({}).openapi('OnCall');
+
+export const Credentials = z
+  .object({ email: z.string().max(200), password: z.string().max(200).optional(), code: z.string().max(20).optional() })
+  .strict()
+  .openapi('Credentials', { description: 'With neither password nor code, a code is sent' });
+export const Session = z
+  .object({ token: z.string().optional(), person: z.string().optional(), sent: z.boolean().optional() })
+  .openapi('Session');
+export const Who = z
+  .object({ name: z.string(), kind: z.enum(['person', 'token']), rights: z.array(z.string()) })
+  .openapi('Who');
+
+export const NewToken = z
+  .object({
+    name: z.string().regex(/^[a-z0-9-]{1,40}$/),
+    scopes: z.array(Scope).min(1),
+    services: z.array(z.string().max(40)).default([]),
+    days: z.number().int().min(1).max(365).default(90),
+  })
+  .strict()
+  .openapi('NewToken');
+export const Token = ApiToken.extend({}).openapi('Token');
+export const CreatedToken = ApiToken.extend({ token: z.string() }).openapi('CreatedToken', {
+  description: 'The secret is told this once',
+});
+export const Tokens = z.object({ tokens: z.array(Token) }).openapi('Tokens');

@@ -1,0 +1,96 @@
+/** From a beacon over the gateway's endpoint and a real Supabase to p75. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createActivities } from '../../activities/web-vitals.ts';
+import { createVitals, measuredOrigins } from '../../src/gateway/vitals.ts';
+import { Settings } from '../../src/contracts/index.ts';
+import { freePort } from '../../src/embedded/ports.ts';
+import { startPostgres } from '../../src/embedded/postgres.ts';
+import { startSupabase } from '../../src/embedded/supabase.ts';
+import { endProcess } from '../../src/processes.ts';
+import { createRecord } from '../../src/record.ts';
+import { failsAsDeclared, refusesNonsense } from './http-server.ts';
+import { settings } from './settings.ts';
+
+const on = { service: 'shop', environment: 'production' };
+const ORIGIN = 'https://shop.example';
+const stateDir = mkdtempSync(join(tmpdir(), 'holdfast-vitals-'));
+chmodSync(stateDir, 0o755); // the user "postgres" must get in
+let supabase: Awaited<ReturnType<typeof startSupabase>>;
+
+beforeAll(async () => {
+  const { url: databaseUrl } = await startPostgres({ stateDir, port: await freePort() });
+  supabase = await startSupabase({ stateDir, port: await freePort(), databaseUrl });
+}, 120_000);
+afterAll(async () => {
+  await endProcess(stateDir, 'supabase');
+  await endProcess(stateDir, 'postgres');
+  rmSync(stateDir, { recursive: true });
+});
+
+const reader = (url: string, key = 'secret') =>
+  createActivities({ RECORD_SUPABASE_URL: url, RECORD_SUPABASE_SECRET_KEY: key }, settings);
+const read = (more: { release?: string; since?: string } = {}) =>
+  reader(supabase.url, supabase.secretKey).webVitals({ ...on, windowSeconds: 3600, ...more });
+
+/** One gateway that takes these values of LCP and writes them. */
+async function gateway(release: string, values: number[], times = 1): Promise<void> {
+  const [shop] = settings.services;
+  const production = { ...shop!.environments['production'], performance: { vitals: { origins: [ORIGIN] } } };
+  const { saveVitals } = createRecord({ url: supabase.url, key: supabase.secretKey });
+  const { routes, flush, stop } = createVitals({
+    measured: measuredOrigins(
+      Settings.parse({ ...settings, services: [{ name: 'shop', environments: { production } }] }),
+    ),
+    save: async (slots) => {
+      for (let i = 0; i < times; i += 1) await saveVitals(slots);
+    },
+    log: (line) => {
+      throw new Error(line);
+    },
+  });
+  for (const value of values) {
+    const body = JSON.stringify({ page: '/', device: 'mobile', release, vitals: [{ name: 'LCP', value }] });
+    const headers = { origin: ORIGIN, 'content-type': 'text/plain' };
+    expect((await routes.request('/', { method: 'POST', body, headers })).status).toBe(204);
+  }
+  await flush();
+  await stop();
+}
+
+it('gives p75 over all gateways, within the stated error, however often a batch was delivered', async () => {
+  await gateway('v1', [1000, 2000, 3000], 3);
+  await gateway('v1', [4000, 5000]);
+  const [vital, ...others] = await read({ release: 'v1' });
+  expect(others).toEqual([]);
+  expect(vital).toMatchObject({ page: '/', device: 'mobile', metric: 'LCP', samples: 5 });
+  expect(Math.abs(vital!.p75 - 4000)).toBeLessThanOrEqual(40);
+});
+
+it('tells releases apart, and what users met since a moment', async () => {
+  await gateway('v2', [9000, 9000]);
+  expect(await read({ release: 'v2' })).toMatchObject([{ samples: 2 }]);
+  expect(await read()).toMatchObject([{ samples: 7 }]);
+  expect(await read({ since: new Date(Date.now() + 60_000).toISOString() })).toEqual([]);
+});
+
+it('lets nobody but the control plane write or read', async () => {
+  const outsider = createRecord({ url: supabase.url, key: supabase.publishableKey });
+  await expect(outsider.saveVitals([])).rejects.toMatchObject({ type: 'NotAllowed' });
+  const since = new Date(0).toISOString();
+  await expect(outsider.vitals({ ...on, since }).catch(() => [])).resolves.toEqual([]);
+});
+
+it('refuses what is no sketch', async () => {
+  const slot = { gateway: '5f6d1f5e-3a3a-4c6e-9a53-2f9d0b1f5b8e', at: new Date().toISOString(), ...on, samples: 1 };
+  const { saveVitals } = createRecord({ url: supabase.url, key: supabase.secretKey });
+  await saveVitals([{ ...slot, release: 'v9', page: '/', device: 'mobile', metric: 'LCP', sketch: 'bm8gc2tldGNo' }]);
+  await expect(read({ release: 'v9' })).rejects.toMatchObject({ type: 'UnexpectedResponse' });
+});
+
+describe('as any provider', () => {
+  const call = (url: string) => reader(url).webVitals({ ...on, windowSeconds: 60 });
+  failsAsDeclared(call);
+  refusesNonsense(call);
+});

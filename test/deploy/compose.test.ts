@@ -1,0 +1,129 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { compose, ROOT, textOf, type Service } from './compose.ts';
+
+const services = Object.entries(compose.services);
+const built = services.flatMap(([, { build, ...service }]) => (build === undefined ? [] : [{ ...service, build }]));
+const contexts = [...new Set(built.map(({ build }) => build.context))];
+const namesOf = (wrong: (service: Service) => boolean): string[] =>
+  services.filter(([, service]) => wrong(service)).map(([name]) => name);
+
+it('runs each container as nobody in particular, over a file system that it cannot write, with no capability', () => {
+  expect(namesOf(({ user }) => user === undefined || /^(0|root)(:|$)/.test(user))).toEqual([]);
+  expect(namesOf(({ read_only }) => read_only !== true)).toEqual([]);
+  expect(namesOf(({ cap_drop }) => cap_drop?.includes('ALL') !== true)).toEqual([]);
+  expect(namesOf(({ security_opt }) => security_opt?.includes('no-new-privileges:true') !== true)).toEqual([]);
+  expect(namesOf(({ mem_limit, pids_limit }) => mem_limit === undefined || pids_limit === undefined)).toEqual([]);
+});
+
+it('pins each image to an exact version', () => {
+  expect(namesOf(({ image, build }) => build === undefined && !/:v?\d+\.\d+[\w.-]*$/.test(image))).toEqual([]);
+  for (const context of contexts) {
+    const stages = [...textOf(join(context, 'Dockerfile')).matchAll(/^FROM (\S+)(?: AS (\S+))?/gm)];
+    const named = stages.map(([, , name]) => name);
+    expect(stages.filter(([, from]) => !named.includes(from) && !/:\d+\.\d+\.\d+-/.test(from ?? ''))).toEqual([]);
+  }
+});
+
+it('publishes the gateway and the Temporal UI, on loopback, and nothing else', () => {
+  expect(services.flatMap(([name, { ports }]) => (ports ?? []).map((port) => `${name} ${port}`))).toEqual([
+    'gateway 127.0.0.1:${HOLDFAST_GATEWAY_PORT:-4100}:4100',
+    'temporal-ui 127.0.0.1:8233:8080',
+  ]);
+  expect(compose.networks['internal']).toEqual({ internal: true });
+});
+
+it('asks each container how it is, but for those that end', () => {
+  const ends = services.filter(([name]) =>
+    services.some(([, { depends_on }]) => depends_on?.[name]?.condition === 'service_completed_successfully'),
+  );
+  const unasked = namesOf(({ healthcheck }) => healthcheck?.test === undefined);
+  expect(unasked.sort()).toEqual([...ends.map(([name]) => name), 'record-rest', 'shop-rest'].sort());
+  const waitedFor = services.flatMap(([, { depends_on }]) =>
+    Object.entries(depends_on ?? {}).flatMap(([name, { condition }]) =>
+      condition === 'service_healthy' ? [name] : [],
+    ),
+  );
+  expect(waitedFor.filter((name) => unasked.includes(name))).toEqual([]);
+});
+
+it('hands secrets over as files that the script makes, and none in the environment', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-secrets-'));
+  execFileSync(process.execPath, ['scripts/make-secrets.mjs', folder], { cwd: ROOT });
+  const made = readdirSync(folder);
+  rmSync(folder, { recursive: true });
+  const asked = services.flatMap(([, { secrets }]) => secrets ?? []);
+  expect(asked.filter((name) => compose.secrets[name]?.file !== `./deploy/secrets/${name}`)).toEqual([]);
+  expect(asked.filter((name) => !made.includes(name))).toEqual([]);
+  expect(Object.keys(compose.secrets).filter((name) => !asked.includes(name))).toEqual([]);
+  const variables = services.flatMap(([, { environment }]) => Object.entries(environment ?? {}));
+  const secret = /PASSWORD|PWD|SECRET|TOKEN|PRIVATE|_KEYS?$/;
+  expect(variables.filter(([name, value]) => secret.test(name) && !value.startsWith('/run/secrets/'))).toEqual([
+    ['TEMPORAL_CODEC_PASS_ACCESS_TOKEN', 'true'],
+  ]);
+  expect(textOf('.gitignore')).toContain('deploy/secrets/');
+});
+
+it('gives the key that signs decisions to the gateway alone', () => {
+  expect(namesOf(({ secrets }) => secrets?.includes('HOLDFAST_DECISION_PRIVATE_KEY') === true)).toEqual(['gateway']);
+});
+
+it('starts the sample shop by its profile alone, in a network of its own', () => {
+  const inProfile = ([, { profiles }]: (typeof services)[number]): boolean => profiles !== undefined;
+  const shop = services.filter(inProfile);
+  expect(shop.map(([name, { profiles }]) => [name, profiles])).toEqual(shop.map(([name]) => [name, ['shop']]));
+  const names = shop.map(([name]) => name);
+  const needing = services
+    .filter((one) => !inProfile(one))
+    .flatMap(([, { depends_on }]) => Object.keys(depends_on ?? {}));
+  expect(needing.filter((name) => names.includes(name))).toEqual([]);
+  expect(namesOf(({ networks }) => networks?.includes('shop') === true).sort()).toEqual(
+    [...names, 'prometheus'].sort(),
+  );
+  expect(compose.networks['shop']).toEqual({ internal: true });
+  expect(namesOf(({ secrets }) => secrets?.some((name) => name.startsWith('shop')) === true).sort()).toEqual(
+    names.filter((name) => compose.services[name]?.secrets?.some((secret) => secret.startsWith('shop'))).sort(),
+  );
+});
+
+it('gives what reaches into the shop to its runner alone, which neither decides nor pages', () => {
+  const holding = (secret: string) => namesOf(({ secrets }) => secrets?.includes(secret) === true);
+  for (const secret of ['SUPABASE_DB_URL', 'SUPABASE_SECRET_KEY', 'PGBOUNCER_ADMIN_URL'])
+    expect(holding(secret)).toEqual(['shop-runner']);
+  for (const secret of ['HOLDFAST_CODE_SECRET', 'HOLDFAST_WEBHOOK_SECRET', 'RECORD_SUPABASE_SECRET_KEY'])
+    expect(holding(secret)).not.toContain('shop-runner');
+});
+
+it('names services, volumes and files that there are', () => {
+  const depended = services.flatMap(([, { depends_on }]) => Object.keys(depends_on ?? {}));
+  expect(depended.filter((name) => compose.services[name] === undefined)).toEqual([]);
+  const sources = services.flatMap(([, { volumes }]) => (volumes ?? []).map((volume) => volume.split(':')[0] ?? ''));
+  const bound = sources.filter((source) => source.startsWith('./'));
+  expect(bound.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  const named = sources.filter((source) => /^\w/.test(source));
+  expect(named.filter((name) => !(name in compose.volumes))).toEqual([]);
+  const programs = built.map(({ build, command }) =>
+    join(build.context, command?.find((word) => !word.startsWith('--')) ?? ''),
+  );
+  expect(programs.filter((program) => !existsSync(join(ROOT, program)))).toEqual([]);
+});
+
+it.each(contexts)(
+  'builds %s into an image without tools for development, which runs as another user than root',
+  (context) => {
+    const dockerfile = textOf(join(context, 'Dockerfile'));
+    expect(dockerfile).toContain('npm ci --omit=dev --ignore-scripts');
+    const user = built.find(({ build }) => build.context === context)?.user;
+    expect(/^USER (\S+)/m.exec(dockerfile)?.[1]).toBe(user);
+    expect(dockerfile).not.toMatch(/^ADD |:latest|curl .*\|\s*(ba)?sh/m);
+    const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(
+      ([, files]) => files?.split(' ') ?? [],
+    );
+    const [first, ...rest] = textOf(join(context, '.dockerignore')).split('\n');
+    const admitted = [...rest.map((line) => line.replace(/^!/, '')), '.'];
+    expect(first).toBe('*');
+    expect(copied.map((file) => file.replace(/\/$/, '')).filter((file) => !admitted.includes(file))).toEqual([]);
+  },
+);

@@ -1,0 +1,74 @@
+import type { Client } from '@temporalio/client';
+import { createNotifier } from '../../src/channels/notifier.ts';
+import { createPager } from '../../src/gateway/pager.ts';
+import { startWatchdog } from '../../src/gateway/watchdog.ts';
+import { readPages } from '../../src/pages.ts';
+import * as rig from './rig.ts';
+import { forEachTest } from './process-rig.ts';
+import { TASK_QUEUE } from './temporal-rig.ts';
+
+const LATE_MS = 500;
+
+const of = forEachTest();
+
+const watch = (client: Client, lateMs = LATE_MS) => {
+  const watchdog = startWatchdog({
+    stateDir: of.stateDir,
+    client,
+    settings: rig.settings,
+    pageFirstLevel: createPager({
+      settings: rig.settings,
+      notifier: createNotifier({ HOLDFAST_STATE_DIR: of.stateDir }, rig.settings),
+      log: () => undefined,
+    }).pageFirstLevel,
+    log: () => undefined,
+    timing: { everyMs: 50, lateMs },
+  });
+  return { ...watchdog, [Symbol.asyncDispose]: watchdog.stop };
+};
+const pages = () => readPages(of.stateDir);
+const start = (workflowId: string, run: { type?: string; taskQueue?: string; memo?: Record<string, unknown> } = {}) =>
+  of.temporal.client.workflow.start(run.type ?? 'highErrorRate', {
+    workflowId,
+    taskQueue: run.taskQueue ?? TASK_QUEUE,
+    args: [{ service: 'shop' }],
+    ...(run.memo !== undefined && { memo: run.memo }),
+  });
+/** Resolves when whoever watches has looked at all there is a few times more. */
+const looked = async () => {
+  const canary = `canary-${Date.now()}`;
+  await start(canary, { memo: { deadline: new Date(0).toISOString() } });
+  await rig.until(() => pages().some(({ text }) => text.includes(`${canary}: should have gone on by`)));
+};
+
+it('pages the first level once about an incident whose workflow task fails again and again', async () => {
+  await start('incident.shop.broken', { type: 'alwaysFails' });
+  await using _ = watch(of.temporal.client, 600_000);
+  await rig.until(() => pages().length > 0);
+  await looked();
+  const about = pages().filter(({ text }) => text.includes('incident.shop.broken'));
+  expect(about).toEqual([
+    expect.objectContaining({ person: 'responder', level: 'team', severity: 'critical', service: 'shop' }),
+  ]);
+  expect(about[0]?.text).toContain('its workflow task has failed');
+});
+
+it('pages about what no worker takes, and about what has passed its deadline, and not about what waits in peace', async () => {
+  await start('incident.shop.in-peace', { memo: { deadline: new Date(Date.now() + 600_000).toISOString() } });
+  await start('incident.shop.unserved', { taskQueue: 'nobody' });
+  await using _ = watch(of.temporal.client);
+  await looked();
+  await rig.until(() => pages().some(({ text }) => text.includes('incident.shop.unserved: no worker takes')));
+  expect(pages().filter(({ text }) => text.includes('in-peace'))).toEqual([]);
+});
+
+it('does not page again for the same when the gateway starts anew', async () => {
+  await start('incident.shop.late', { memo: { deadline: new Date(0).toISOString() } });
+  {
+    await using _ = watch(of.temporal.client);
+    await rig.until(() => pages().length > 0);
+  }
+  await using _ = watch(of.temporal.client);
+  await looked();
+  expect(pages().filter(({ text }) => text.includes('incident.shop.late'))).toHaveLength(1);
+});

@@ -1,0 +1,241 @@
+import { Worker } from '@temporalio/worker';
+import { createSimulator } from '../../activities/simulator.ts';
+import { ReviewSettings, type Review } from '../../src/contracts/index.ts';
+import type { Ports } from '../../src/contracts/ports.ts';
+import { failure } from '../../src/errors.ts';
+import { workflowBundle } from '../../workers/bundle.ts';
+import { assertDocumented } from '../support/documented.ts';
+import { endedStatus } from '../support/ended.ts';
+import { incident, lookUntil, policyOf, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
+
+let time: SkippedTime;
+beforeEach(async () => {
+  time = await skippedTime();
+});
+afterEach(() => time.close());
+
+const DAY_MS = 86_400_000;
+const reviewed = (change: Partial<ReviewSettings> = {}) =>
+  policyOf({ announce: ['console'], review: ReviewSettings.parse(change) });
+
+/** An incident that ends now, and its review. */
+async function startReview(overrides: Partial<Ports> = {}, settings: Partial<ReviewSettings> = {}) {
+  const shift = (await time.env.currentTimeMs()) - Date.parse('2026-11-24T09:14:00Z');
+  const shifted = JSON.parse(JSON.stringify(endedStatus()), (_, value: unknown) =>
+    typeof value === 'string' && /^2026-11-24T\S+Z$/.test(value)
+      ? new Date(Date.parse(value) + shift).toISOString()
+      : value,
+  ) as object;
+  const run = await time.start(
+    'postIncident',
+    { status: shifted, policy: reviewed(settings) },
+    { policy: async () => reviewed(settings), ...overrides },
+  );
+  const review = () => run.handle.query<Review>('review');
+  return {
+    ...run,
+    review,
+    async until(condition: (review: Review) => boolean): Promise<Review> {
+      const look = () => review().catch(() => undefined);
+      return (await lookUntil(time.env, look, (now) => now !== undefined && condition(now))) as Review;
+    },
+    say: (update: string, word: object) => run.handle.executeUpdate<Review, [object]>(update, { args: [word] }),
+    closeItems: async (now: Review) => {
+      for (const { id } of now.actionItems.filter(({ id, state }) => state === 'open' && id !== 'confirm-the-cause'))
+        await run.handle.executeUpdate('closeItem', { args: [{ by: 'responder', item: id, text: 'mended' }] });
+    },
+  };
+}
+
+it('begins when an incident ends, and publishes and records all that the incident told', async () => {
+  const run = await time.start('highErrorRate', incident(), { policy: async () => reviewed() });
+  await run.decide('approved', 'lead');
+  await run.result();
+  const status = await run.status();
+  const id = `review.${status.workflowId}.${status.runId}`;
+  const handle = time.env.client.workflow.getHandle(id);
+  while (run.reviews.at(-1)?.document === undefined) await time.env.sleep('1 second');
+  expect(await handle.query<Review>('review')).toEqual(run.reviews.at(-1));
+  expect(run.reviews.at(-1)).toMatchObject({
+    id,
+    outcome: 'mitigated',
+    state: 'open',
+    impact: { users: { count: 12 }, requests: 1000, unknown: [] },
+    attempts: [{ kind: 'roll-back', target: 'v2', result: 'helped' }],
+    causes: [{ id: 'roll-back:v2', state: 'suspected' }, { id: 'check:correlated releases and flags' }],
+  });
+  assertDocumented(run.documents.at(-1) ?? '', status, await handle.query<Review>('review'));
+});
+
+it('begins none where the configuration has no reviews', async () => {
+  const run = await time.start('highErrorRate', incident());
+  await run.decide('approved', 'lead');
+  await run.result();
+  expect(run.calls).not.toContain('publishReview');
+});
+
+it('is open until its cause is confirmed and its action items are done, and keeps who said what', async () => {
+  const run = await startReview();
+  const before = await run.until(({ document }) => document !== undefined);
+  await expect(run.say('confirmCause', { by: 'nobody', cause: '1' })).rejects.toThrow();
+  await expect(run.say('closeItem', { by: 'lead', item: 'confirm-the-cause' })).rejects.toThrow();
+  await run.say('confirmCause', { by: 'lead', cause: '1', reason: 'the price was renamed' });
+  await run.say('changeItem', { by: 'lead', item: 'unknown-check', owner: 'cto' });
+  expect((await run.review()).actionItems).toContainEqual(
+    expect.objectContaining({ id: 'unknown-check', owner: 'cto' }),
+  );
+  await run.closeItems(before);
+  const ended = (await run.result()) as unknown as Review;
+  expect(ended).toMatchObject({
+    state: 'closed',
+    causes: [{ what: 'the release v2', state: 'confirmed' }, { state: 'ruled-out' }],
+    decisions: [
+      { by: 'lead', reason: 'the price was renamed', before: ['the release v2 (suspected)', expect.any(String)] },
+    ],
+  });
+  expect(run.documents.at(-1)).toContain('lead said: the release v2, because the price was renamed');
+  expect(run.reviews.at(-1)).toMatchObject({ state: 'closed', revision: ended.revision });
+});
+
+it('may be skipped with a reason, by somebody who is known, and still sees to its action items', async () => {
+  const run = await startReview();
+  const before = await run.until(({ document }) => document !== undefined);
+  await run.handle.signal('skipReview', { by: 'nobody', text: 'I say so' });
+  await run.handle.signal('skipReview', { by: 'lead', text: '' });
+  await run.handle.signal('skipReview', { by: 'lead', text: 'a drill' });
+  await run.until(({ skipped }) => skipped !== undefined);
+  await run.closeItems(before);
+  expect(await run.result()).toMatchObject({ state: 'skipped', skipped: { by: 'lead', reason: 'a drill' } });
+  expect(run.documents.at(-1)).toContain('Review: skipped by lead: a drill');
+});
+
+it('loses nothing while record and repository are away for a day, and reminds meanwhile', async () => {
+  const since = await time.env.currentTimeMs();
+  const reviews: Review[] = [];
+  const away = async () => {
+    if ((await time.env.currentTimeMs()) - since < DAY_MS) throw failure('Unavailable', 'it is away');
+  };
+  const run = await startReview({
+    recordReview: async (review) => {
+      await away();
+      reviews.push(review);
+    },
+    publishReview: async () => {
+      await away();
+      return { path: 'postmortems/a.md', commit: 'a' };
+    },
+  });
+  await run.until(() => run.pages.length > 0);
+  await run.say('confirmCause', { by: 'lead', cause: '1' });
+  await time.env.sleep('26 hours');
+  expect(reviews.at(-1)).toEqual(await run.review());
+  expect(reviews.at(-1)).toMatchObject({ decisions: [{ by: 'lead' }], document: { commit: 'a' } });
+});
+
+it('reminds for two months, each time once, while the workers are restarted in between', async () => {
+  const pages = new Map<string, number>();
+  const simulator = createSimulator({
+    policy: async () => reviewed(),
+    page: async ({ page: { key, person, subject } }) => {
+      if (subject.startsWith('Action item')) pages.set(`${key} ${person}`, (pages.get(`${key} ${person}`) ?? 0) + 1);
+    },
+  });
+  const bundle = await workflowBundle('.holdfast');
+  const workDays = async (days: number): Promise<void> => {
+    const worker = await Worker.create({
+      connection: time.env.nativeConnection,
+      taskQueue: 'reviews',
+      workflowBundle: bundle,
+      activities: simulator.ports,
+      maxCachedWorkflows: 0, // the test server waits for ever on the queue of a worker that is gone
+      sinks: { failures: { workflowFailed: { fn: () => undefined } } },
+    });
+    await worker.runUntil(() => time.env.sleep(days * DAY_MS));
+  };
+  const status = endedStatus({ findings: [] });
+  const endedAt = new Date(await time.env.currentTimeMs()).toISOString();
+  const timeline = status.timeline.map((line) => ({ ...line, at: endedAt }));
+  const handle = await time.env.client.workflow.start('postIncident', {
+    workflowId: 'two-months',
+    taskQueue: 'reviews',
+    args: [{ status: { ...status, timeline }, policy: reviewed() }],
+  });
+  for (let rounds = 0; rounds < 6; rounds += 1) await workDays(10);
+  await handle.terminate();
+  const people = (item: string, person: string) =>
+    [...pages.keys()].filter((key) => key.includes(`:${item}:`) && key.endsWith(` ${person}`));
+  expect([...pages.values()].every((times) => times === 1)).toBe(true);
+  for (const item of ['confirm-the-cause', 'mend-the-release']) {
+    expect(people(item, 'responder')).toHaveLength(9); // a day before, when due, and each of seven weeks after
+    expect(people(item, 'lead')).toHaveLength(1);
+    expect(people(item, 'cto')).toHaveLength(6);
+  }
+});
+
+it('goes on in a new run when this one has grown long, with all that was said', async () => {
+  const run = await startReview();
+  await run.until(({ document }) => document !== undefined);
+  const first = (await run.handle.describe()).runId;
+  const handle = time.env.client.workflow.getHandle(run.handle.workflowId);
+  for (let times = 0; (await handle.describe()).runId === first; times += 1)
+    await handle.executeUpdate('changeItem', {
+      args: [{ by: 'lead', item: 'unknown-check', owner: times % 2 === 0 ? 'cto' : 'lead' }],
+    });
+  await handle.executeUpdate('confirmCause', { args: [{ by: 'lead', cause: '1' }] });
+  const told = run.pages.length;
+  const now = await handle.query<Review>('review');
+  expect(now).toMatchObject({ document: { commit: expect.any(String) }, decisions: [{ by: 'lead' }] });
+  expect(now.revision).toBeGreaterThan(50);
+  expect(run.pages).toHaveLength(told);
+});
+
+it('files its action items as issues where that is configured, and closes those that the tracker has closed', async () => {
+  const closed = new Set<string>();
+  const run = await startReview(
+    {
+      fileIssue: async ({ item }) => ({ url: `https://tracker.test/${item.id}` }),
+      issueClosed: async ({ url }) => closed.has(url),
+    },
+    { issues: true },
+  );
+  await run.until(({ actionItems }) => actionItems.every(({ issue }) => issue !== undefined));
+  closed.add('https://tracker.test/unknown-check');
+  await time.env.sleep('25 hours');
+  expect((await run.review()).actionItems).toContainEqual(
+    expect.objectContaining({ id: 'unknown-check', state: 'done', closedBy: 'tracker' }),
+  );
+});
+
+it('tells those who approve which incident this one resembles, and what helped then', async () => {
+  const then = {
+    workflowId: 'incident.shop.high-error-rate',
+    at: '2026-11-24T09:04:00.000Z',
+    likeness: 1,
+    outcome: 'mitigated' as const,
+    attempts: [{ kind: 'roll-back' as const, target: 'v1', result: 'helped' as const, tookMs: 240_000 }],
+  };
+  const run = await time.start('highErrorRate', incident(), {
+    policy: async () => reviewed(),
+    resembling: async ({ fingerprint }) => (fingerprint.includes('says:no price') ? [then] : []),
+  });
+  const waiting = await run.until(({ phase }) => phase === 'waiting');
+  const says = 'this resembles incident.shop.high-error-rate of 2026-11-24 (100 % alike): roll-back helped, 4 minutes';
+  expect(waiting.proposal?.why.at(-1)).toBe(says);
+  expect(waiting.timeline.map(({ what }) => what)).toContain(says);
+});
+
+it('says how much later than the first error of the bad release it was detected, though another runs by then', async () => {
+  const asked: unknown[] = [];
+  const run = await startReview({
+    errorPatterns: async ({ release }) => {
+      asked.push(release);
+      const firstSeen = new Date((await time.env.currentTimeMs()) - 15 * 60_000).toISOString();
+      return [
+        { id: '1', title: 'TypeError', count: 40, firstSeen, lastSeen: firstSeen, newInRelease: release === 'v2' },
+      ];
+    },
+  });
+  const { gaps } = await run.until(({ impact }) => impact.firstErrorAt !== undefined);
+  expect(asked).toEqual(['v2']);
+  expect(gaps).toContainEqual(expect.stringMatching(/^it was opened (4\.\d|5) minutes after the first error$/));
+});
