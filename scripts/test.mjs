@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import { missingPrograms } from './programs.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -16,6 +17,9 @@ const results = mkdtempSync(join(tmpdir(), 'holdfast-results-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 const DEADLINE_MINUTES = 55;
+/** Of what a test said when it failed, so much is said again at the end. */
+const SAID_AGAIN = 800;
+const failures = [];
 
 /** Run a program of `node_modules`, with its output shown; one that does not end is ended and has failed. */
 function run(label, program, ...args) {
@@ -50,6 +54,11 @@ function jest(label, ...args) {
   total.passed += counted.numPassedTests;
   total.failed += failed === 0 && !passed ? 1 : failed;
   total.skipped += counted.numPendingTests;
+  for (const { assertionResults, message, name } of counted.testResults ?? []) {
+    const tests = assertionResults.filter(({ status }) => status === 'failed');
+    for (const { fullName, failureMessages } of tests) failures.push([fullName, failureMessages.join('\n')]);
+    if (tests.length === 0 && message !== '') failures.push([name, message]); // it could not run
+  }
 }
 
 const args = process.argv.slice(2);
@@ -71,6 +80,8 @@ if (process.env.HOLDFAST_TEST_ALL === '1')
     console.error(`${names[0]} is missing, and what needs it was not tested: apt-get install ${debian}`);
     total.failed += 1;
   }
+for (const [name, message] of failures)
+  console.log(`\nFailed: ${name}\n${stripVTControlCharacters(message).slice(0, SAID_AGAIN)}`);
 if (total.skipped > 0) console.log(`\n${total.skipped} skipped: what they need is named above`);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed === 0 ? 0 : 1;

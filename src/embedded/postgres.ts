@@ -174,6 +174,7 @@ async function serve(stateDir: string, port: number, place: Place, url: string):
     shared_preload_libraries: 'pg_stat_statements',
     reserved_connections: '3', // for the role that mends it; see supabase/roles.sql
     lc_messages: 'C',
+    ...(name === 'app-postgres' && { synchronous_commit: 'off' }), // a busy disk is not to be taken for a slow release
   };
   for (let attempt = 1; ; attempt++) {
     try {
