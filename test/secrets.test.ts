@@ -3,7 +3,7 @@
  * none is found in what Holdfast keeps, shows, logs or sends, whether payloads are encrypted or not.
  */
 import { post } from './gateway/rig.ts';
-import { until } from './embedded/scratch.ts';
+import { until } from './support/until.ts';
 import { formsIn, startCanaryRig, type CanaryRig } from './support/canary-rig.ts';
 
 const DATABASE = 'incident.shop.database-connection-issues';

@@ -15,7 +15,8 @@ import { failure } from '../src/errors.ts';
 import { temporalOf } from '../src/temporal.ts';
 import { workflowBundle } from '../workers/bundle.ts';
 import { settings } from './activities/settings.ts';
-import { removeScratch, scratchFolder, until } from './embedded/scratch.ts';
+import { removeScratch, scratchFolder } from './embedded/scratch.ts';
+import { until } from './support/until.ts';
 import { behindMutualTls, makeCertificates } from './support/certificates.ts';
 import { incident, policyOf } from './support/skipped-time.ts';
 

@@ -68,6 +68,7 @@ async function identify(run: kit.ProcedureRun, named: string | undefined) {
   const scope = { service, environment };
   const [known, { running, canary }] = await Promise.all([ledger(scope), look.recentReleases(scope)]);
   const bad = canary?.version ?? running?.version;
+  if (named !== undefined && named === bad) return run.refuse(`${named} is what runs now: name another`);
   const choice =
     named === undefined
       ? kit.goodOf(known).filter(({ version }) => version !== bad)

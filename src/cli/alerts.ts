@@ -10,7 +10,8 @@ import * as sources from '../gateway/sources/index.ts';
 import { runbookCatalogue } from '../runbook/catalogue.ts';
 import * as workflows from '../../workflows/index.ts';
 import { out } from './command.ts';
-import { assertPerson, usageError } from './context.ts';
+import { usageError } from './context.ts';
+import { noting } from './noting.ts';
 
 /** The alerts of a body as its source reads it. @throws usage error when it is none. */
 function alertsOf(json: string, of: { source?: string; header: string[] }): Alert[] {
@@ -80,13 +81,17 @@ export function alertCommands(program: Command): void {
     .option('--json')
     .action(async (words: string[], options: { for: string; reason: string; as: string; json?: boolean }) => {
       const config = loadConfig();
-      assertPerson(await loadSettings(config), options.as);
       if (!options.reason.trim()) throw usageError('say why: --reason "<text>"');
       const duration = Duration.safeParse(options.for);
       if (!duration.success) throw usageError(`--for ${options.for}: ${duration.error.issues[0]?.message}`);
       const until = new Date(Date.now() + msToNumber(duration.data)).toISOString();
+      const { as: by, reason } = options;
       using silences = openSilences(config.HOLDFAST_STATE_DIR);
-      const silence = silences.add({ match: labelsFrom(words), until, reason: options.reason, by: options.as });
+      const silence = await noting(
+        config,
+        { who: by, what: 'silence', on: words.join(' '), detail: reason },
+        async () => silences.add({ match: labelsFrom(words), until, reason, by }),
+      );
       out(options.json, silence, shown(silence));
     });
   program
@@ -101,9 +106,13 @@ export function alertCommands(program: Command): void {
   program
     .command('unsilence <id>')
     .description('end a silence now')
-    .action((id: string) => {
-      using silences = openSilences(loadConfig().HOLDFAST_STATE_DIR);
-      if (!silences.remove(id)) throw usageError(`there is no silence "${id}"; "silences" lists them`, 4);
+    .requiredOption('--as <person>')
+    .action(async (id: string, { as: by }: { as: string }) => {
+      const config = loadConfig();
+      using silences = openSilences(config.HOLDFAST_STATE_DIR);
+      await noting(config, { who: by, what: 'unsilence', on: id }, async () => {
+        if (!silences.remove(id)) throw usageError(`there is no silence "${id}"; "silences" lists them`, 4);
+      });
       console.log(`ended: ${id}`);
     });
 }

@@ -1,6 +1,6 @@
 import { Client, Connection, isGrpcDeadlineError } from '@temporalio/client';
 import { loadConfig, loadSettings, type Config } from '../config.ts';
-import type { Environment, Settings, Status } from '../contracts/index.ts';
+import type { Environment, Person, Settings, Status } from '../contracts/index.ts';
 
 const ANSWER_MS = 30_000;
 
@@ -8,9 +8,11 @@ const ANSWER_MS = 30_000;
 export const usageError = (message: string, exitCode = 2): Error => Object.assign(new Error(message), { exitCode });
 
 /** @throws usage error when nobody of this name is configured: a typo must not look like a person. */
-export function assertPerson({ people }: Settings, name: string): void {
-  if (!people.some((person) => person.name === name))
+export function assertPerson({ people }: Settings, name: string): Person {
+  const found = people.find((person) => person.name === name);
+  if (found === undefined)
     throw usageError(`"${name}" is nobody; the configuration has: ${people.map((person) => person.name).join(', ')}`);
+  return found;
 }
 
 /** The settings of an environment. @throws usage error that lists what there is. */

@@ -5,6 +5,7 @@ import { localTime } from '../local-time.ts';
 import { onCallReport, type OnCallReport } from '../operations/on-call.ts';
 import { out, withContext } from './command.ts';
 import { assertPerson, statusOf, usageError } from './context.ts';
+import { noting } from './noting.ts';
 
 const LISTED = 50;
 
@@ -84,10 +85,11 @@ export function onCallCommands(program: Command): void {
     .requiredOption('--to <person>')
     .requiredOption('--as <person>')
     .action(
-      withContext(async ({ client, settings }, id: string, { to, as: by }: { to: string; as: string }) => {
-        assertPerson(settings, by);
+      withContext(async ({ client, config, settings }, id: string, { to, as: by }: { to: string; as: string }) => {
         assertPerson(settings, to);
-        await client.workflow.getHandle(id).signal('handOver', { by, to });
+        await noting(config, { who: by, what: 'hand-over', on: id, detail: to }, () =>
+          client.workflow.getHandle(id).signal('handOver', { by, to }),
+        );
         console.log(`handed to ${to}: ${id}`);
       }),
     );

@@ -7,7 +7,7 @@ import { accessCommands } from './access.ts';
 import { alertCommands } from './alerts.ts';
 import { out, withContext } from './command.ts';
 import { completionCommand } from './completion.ts';
-import { assertPerson, assertService, usageError } from './context.ts';
+import { assertService, usageError } from './context.ts';
 import { askControl } from './control.ts';
 import { decide, decideRemotely, sayRemotely, shortDigest } from './decide.ts';
 import { deploymentCommands } from './deployments.ts';
@@ -15,6 +15,7 @@ import { drillCommand } from './drill.ts';
 import { checkGameDay, prepareShop, runGameDay } from './gameday.ts';
 import { incidentCommands } from './incidents.ts';
 import { noting } from './noting.ts';
+import { assertRuled } from './rules.ts';
 import { onCallCommands } from './oncall.ts';
 import { sloCommand } from './slo.ts';
 import { reviewCommands } from './reviews.ts';
@@ -34,7 +35,8 @@ Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 Temporal, its worker or the g
 export const program = new Command('holdfast')
   .description('Durable runbooks and deployments on Temporal')
   .addHelpText('after', EXIT_CODES)
-  .exitOverride();
+  .exitOverride()
+  .hook('preAction', (_, command) => assertRuled(command));
 
 program.command('start').description('start the platform and run the game day, for you to approve').action(start);
 program
@@ -139,8 +141,7 @@ for (const [command, signal, description] of [
       const to =
         person === undefined
           ? id
-          : await withContext(async ({ client, config, settings }) => {
-              assertPerson(settings, person);
+          : await withContext(async ({ client, config }) => {
               const said = { by: person, ...(text !== undefined && { text }) };
               return await noting(config, { who: person, what: signal, on: id, detail: text }, () =>
                 say(client, { workflowId: id }, signal, said),
@@ -157,7 +158,6 @@ program
     withContext(async (context, state: string, service: string, options: { as: string; reason: string }) => {
       const { client, config, settings } = context;
       if (state !== 'on' && state !== 'off') throw usageError('say on or off');
-      assertPerson(settings, options.as);
       assertService(settings, service);
       const { as: by, reason } = options;
       await noting(config, { who: by, what: `kill switch ${state}`, on: service, detail: reason }, () =>
@@ -186,10 +186,8 @@ program
   .description('pages that were delivered to the console inbox of this machine')
   .requiredOption('--as <person>')
   .option('--json')
-  .action(async (options: { as: string; json?: boolean }) => {
-    const config = loadConfig();
-    assertPerson(await loadSettings(config), options.as);
-    const pages = readPages(config.HOLDFAST_STATE_DIR, { person: options.as });
+  .action((options: { as: string; json?: boolean }) => {
+    const pages = readPages(loadConfig().HOLDFAST_STATE_DIR, { person: options.as });
     out(
       options.json,
       pages,

@@ -6,6 +6,8 @@ import { recordOf } from '../record.ts';
 import { trialOf } from '../runbook/review-items.ts';
 import { out, withContext } from './command.ts';
 import { assertPerson, assertService, usageError, type Context } from './context.ts';
+import { noting } from './noting.ts';
+import { kebab } from '../runbook/catalogue.ts';
 
 const NOT_FOUND = 4;
 
@@ -69,9 +71,10 @@ export function reviewCommands(program: Command): void {
     .requiredOption('--reason <text>', 'why')
     .action(
       withContext(async (context, id: string, { as: by, reason }: { as: string; reason: string }) => {
-        assertPerson(context.settings, by);
         const workflowId = await idOf(context, id);
-        await context.client.workflow.getHandle(workflowId).signal('skipReview', { by, text: reason });
+        await noting(context.config, { who: by, what: 'skip-review', on: workflowId, detail: reason }, () =>
+          context.client.workflow.getHandle(workflowId).signal('skipReview', { by, text: reason }),
+        );
         console.log(`skipped by ${by}: ${workflowId}`);
       }),
     );
@@ -123,8 +126,9 @@ async function tell(
   update: Parameters<typeof tellReview>[2],
   word: CauseWord | ItemWord,
 ): Promise<Review> {
-  assertPerson(context.settings, word.by);
-  return await tellReview(context, await idOf(context, id), update, word);
+  const on = await idOf(context, id);
+  const noted = { who: word.by, what: kebab(update), on, ...('item' in word && { detail: word.item }) };
+  return await noting(context.config, noted, () => tellReview(context, on, update, word));
 }
 
 const trial = (setting: string | undefined): string[] => {

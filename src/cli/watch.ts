@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Status } from '../contracts/index.ts';
 import { readPages } from '../pages.ts';
 import { uiLink } from '../operations/temporal.ts';
+import { unanswered } from '../operations/unanswered.ts';
 import { statusOf, type Context } from './context.ts';
 import { decide, shortDigest } from './decide.ts';
 
@@ -56,6 +57,7 @@ async function showHowToApprove(context: Context, status: Status, say: (line: st
   );
   if (page === undefined) return false;
   const options = status.proposal?.options;
+  const { unless, at, then } = unanswered(status, context.settings);
   for (const line of [
     '',
     `It asks you: ${status.proposal?.summary}?`,
@@ -66,7 +68,7 @@ async function showHowToApprove(context: Context, status: Status, say: (line: st
     ...(options === undefined
       ? []
       : [`  It offers: ${options.join(', ')} (--option); rejecting takes back what was done.`]),
-    `  If nobody answers until ${status.waitingUntil}, the next level of the ladder is asked.`,
+    `  ${unless}${at === undefined ? '' : ` until ${at}`}, ${then}.`,
     '',
   ])
     say(line);

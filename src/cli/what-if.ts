@@ -7,7 +7,7 @@ import { route } from '../gateway/routing.ts';
 import { runbookCatalogue } from '../runbook/catalogue.ts';
 import * as workflows from '../../workflows/index.ts';
 import { out, withContext } from './command.ts';
-import { assertPerson, usageError, type Context } from './context.ts';
+import { usageError, type Context } from './context.ts';
 import { differencesOf } from './what-if/differences.ts';
 import { pastIncidents, type PastIncident } from './what-if/past.ts';
 import { assertProposable, propose, type ProposeOptions } from './what-if/propose.ts';
@@ -52,7 +52,6 @@ export function whatIfCommand(program: Command): void {
         if (!(Number(of.days) > 0) || !(Number(of.most) > 0))
           throw usageError('--days and --most must be numbers above 0');
         assertProposable(context, of);
-        if (of.as !== undefined) assertPerson(context.settings, of.as);
         const other = await loadSettings({ ...context.config, HOLDFAST_CONFIG: of.config });
         const since = new Date(Date.now() - Number(of.days) * DAY_MS);
         const types = runbookCatalogue(workflows).map(({ type }) => type);

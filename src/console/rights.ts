@@ -1,19 +1,6 @@
-import { givenTo, type Person, type Settings } from '../contracts/index.ts';
+import type { Settings } from '../contracts/index.ts';
+import { rightsOf, type Right } from '../rights.ts';
 import type { ApiToken, Store } from './store.ts';
-
-/** What can be allowed. Every route asks for one of these, or is for anyone. */
-export const RIGHTS = ['read', 'respond', 'decide', 'deploy', 'administer'] as const;
-export type Right = (typeof RIGHTS)[number];
-
-type Role = Person['roles'][number];
-
-/** Deciding is not here: the approval rules of the configuration name its roles. */
-const OF_ROLE: Record<Role, readonly Right[]> = {
-  viewer: ['read'],
-  responder: ['read', 'respond', 'deploy'],
-  approver: ['read', 'respond', 'deploy'],
-  admin: ['read', 'respond', 'deploy', 'administer'],
-};
 
 /** Who asks: a person who has signed in, or a machine with a token. */
 export interface Principal {
@@ -23,15 +10,6 @@ export interface Principal {
   rights: ReadonlySet<Right>;
   /** Empty: every service. */
   services: readonly string[];
-}
-
-/** `deciding` are the roles that a person decides with: of others too, who have given it to this one. */
-export function rightsOf(roles: readonly Role[], settings: Settings, deciding = roles): Set<Right> {
-  const environments = settings.services.flatMap((service) => Object.values(service.environments));
-  const rules = [settings, ...environments].flatMap(({ approval = {} }) => Object.values(approval));
-  const named = rules.flatMap((rule) => [...(rule?.roles ?? []), ...(rule?.breakGlass?.roles ?? [])]);
-  const decides = deciding.some((role) => named.includes(role));
-  return new Set([...roles.flatMap((role) => OF_ROLE[role]), ...(decides ? (['decide'] as const) : [])]);
 }
 
 const ofToken = ({ name, scopes, services }: ApiToken): Principal => ({
@@ -49,9 +27,7 @@ export function principalOf(secret: string, store: Store, settings: Settings): P
   }
   const session = store.session(secret);
   const person = settings.people.find(({ name, email }) => name === session?.person && email === session.email);
-  if (person === undefined) return undefined;
-  const deciding = [person, ...givenTo(person.name, settings.people, Date.now())].flatMap(({ roles }) => roles);
-  return { kind: 'person', name: person.name, rights: rightsOf(person.roles, settings, deciding), services: [] };
+  return person && { kind: 'person', name: person.name, rights: rightsOf(person, settings), services: [] };
 }
 
 /** Why not, else undefined. `service` is the one that the request is about. */

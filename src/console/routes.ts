@@ -1,5 +1,6 @@
 import type { Context, Handler, Hono } from 'hono';
-import type { Principal, Right } from './rights.ts';
+import type { Right } from '../rights.ts';
+import type { Principal } from './rights.ts';
 
 /** Who may use a route: anyone at all, or whoever has this right on the service that the request is about. */
 export type Rule = 'anyone' | Right;

@@ -90,8 +90,9 @@ export const EscalationNews = z.object({
   kind: z.enum(['paged', 'page-failed', 'acknowledged', 'stale']),
   what: z.string().max(600),
   who: z.string().max(40).optional(),
-  /** Who is waited for, and until when. */
+  /** Who is waited for. */
   people: z.array(Slug).optional(),
+  /** Until when the ladder waits. */
   until: Instant.optional(),
   paged: Paged.optional(),
 });

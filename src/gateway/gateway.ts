@@ -18,7 +18,7 @@ import { keepVitals } from './vitals.ts';
 import { watchHeartbeats } from './heartbeats.ts';
 import { openEndpoints } from '../production.ts';
 import { openInbox } from './inbox.ts';
-import { assertRoutes } from './routing.ts';
+import { assertNames } from './routing.ts';
 import { listen } from './listen.ts';
 import { createPager } from './pager.ts';
 import { slackInteractions } from './slack.ts';
@@ -56,7 +56,7 @@ export async function startGateway(of: {
   const { HOLDFAST_STATE_DIR: stateDir } = config;
   const notifier = createNotifier({ ...config.env, HOLDFAST_STATE_DIR: stateDir }, settings);
   const { pageFirstLevel, counts: pages } = createPager({ settings, notifier, log });
-  assertRoutes(settings, runbooks);
+  assertNames(settings, runbooks);
   assertSecrets(sources, config.env);
   assertNoFaults(config, openEndpoints(config));
   for (const { name, secret } of sources)

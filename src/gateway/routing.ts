@@ -62,9 +62,11 @@ export function ruleFor(alert: Alert, { routes }: Settings): number {
   );
 }
 
-/** Check that routes name what exists. @throws Error with the path of each mistake and its remedy. */
-export function assertRoutes(settings: Settings, runbooks: CatalogueEntry[]): void {
+/** Check that routes, and the order of proposals, name what exists. @throws Error with the path of each mistake and its remedy. */
+export function assertNames(settings: Settings, runbooks: CatalogueEntry[]): void {
   const names = runbooks.map(({ name }) => name);
+  const noRunbook = (at: string, name: string): string[] =>
+    names.includes(name) ? [] : [`${at}: "${name}" is no runbook; there are ${names.join(', ')}`];
   const mistakes = settings.routes.flatMap(({ service, environment, runbook }, i) => {
     const known = settings.services.find(({ name }) => name === service);
     return [
@@ -74,10 +76,9 @@ export function assertRoutes(settings: Settings, runbooks: CatalogueEntry[]): vo
       ...(known !== undefined && environment !== undefined && !Object.hasOwn(known.environments, environment)
         ? [`routes[${i}].environment: "${service}" has no environment "${environment}"`]
         : []),
-      ...(runbook !== undefined && !names.includes(runbook)
-        ? [`routes[${i}].runbook: "${runbook}" is no runbook; there are ${names.join(', ')}`]
-        : []),
+      ...(runbook === undefined ? [] : noRunbook(`routes[${i}].runbook`, runbook)),
     ];
   });
-  if (mistakes.length > 0) throw new Error(`The routes are wrong:\n${mistakes.join('\n')}`);
+  mistakes.push(...Object.keys(settings.proposals).flatMap((name) => noRunbook('proposals', name)));
+  if (mistakes.length > 0) throw new Error(`The configuration names what does not exist:\n${mistakes.join('\n')}`);
 }

@@ -48,7 +48,7 @@ export function createCallouts({ story, policy }: { story: Story; policy: () => 
       if (news?.paged !== undefined) story.set({ paged: { ...story.status.paged, ...news.paged } });
       if (news === undefined || story.status.phase !== 'waiting') return;
       const { kind, what, who, people, until } = news;
-      if (people !== undefined && until !== undefined) story.set({ waitingFor: people, waitingUntil: until });
+      if (until !== undefined) story.set({ ...(people && { waitingFor: people }), waitingUntil: until });
       if (kind === 'acknowledged' || kind === 'stale')
         story.set({ acknowledgedBy: kind === 'stale' ? undefined : who });
       story.tell(kind, what, who);

@@ -98,7 +98,9 @@ function answer(
       Object.assign(answers, { acknowledgedBy: by, again: false });
       answers.acknowledgements += 1;
       story.set({ acknowledgedBy: by });
-      tell({ kind: 'acknowledged', what: `Acknowledged: the ladder waits ${order.rules.staleAfter}`, who: by });
+      const { staleAfter } = order.rules;
+      const until = new Date(Date.now() + msToNumber(staleAfter)).toISOString();
+      tell({ kind: 'acknowledged', what: `Acknowledged: the ladder waits ${staleAfter}`, who: by, until });
     },
     { description: 'I am looking at it: {"by":"your-name"}. The ladder waits until that is stale' },
   );

@@ -152,8 +152,14 @@ export async function staysHealthy(run: ProcedureRun, version: string): Promise<
     const [ratio, times] = await Promise.all([read.errorRatio(window), read.responseTimes(window)]);
     return { ratio, times };
   };
-  const verdict = await run.holds(readings, judgeRecovery(run.policy));
-  if (verdict === 'bad') return run.rollBack(`under ${version} errors or response times are beyond their objectives`);
+  let seen = '';
+  const verdict = await run.holds(readings, (measured: Awaited<ReturnType<typeof readings>>) => {
+    const judgement = judgeRecovery(run.policy)(measured);
+    seen = judgement[1];
+    return judgement;
+  });
+  if (verdict === 'bad')
+    return run.rollBack(`under ${version} errors or response times are beyond their objectives: ${seen}`);
   if (verdict === 'unknown') throw failure('Unavailable', `whether ${version} is healthy cannot be measured`);
   return 'errors and response times are within their objectives';
 }

@@ -10,7 +10,7 @@ import { Settings, type Backup } from '../../src/contracts/index.ts';
 import { postgresClient } from '../../src/embedded/postgres-client.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { startPostgres } from '../../src/embedded/postgres.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { scope, settings, startDatabaseRig, type DatabaseRig } from './database-rig.ts';
 import { killedWhen } from './killed.ts';
 

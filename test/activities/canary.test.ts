@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createActivities as createMetrics } from '../../activities/metrics.ts';
 import type { Settings, TrafficOrder } from '../../src/contracts/index.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { killedWhen, stoppedWhen } from './killed.ts';
 import { approval, createRig, on, order, type Rig } from './local-releases-rig.ts';
 

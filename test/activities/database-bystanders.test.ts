@@ -7,7 +7,7 @@ import type { Action, Effect } from '../../src/contracts/index.ts';
 import { pgbouncerBinary } from '../../src/embedded/pgbouncer.ts';
 import { postgresClient } from '../../src/embedded/postgres-client.ts';
 import { findProcess, startProcess } from '../../src/processes.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import {
   approvalOf,
   asActivity,

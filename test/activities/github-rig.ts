@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { components } from '@octokit/openapi-types';
 import { freePort } from '../../src/embedded/ports.ts';
 import { endProcess, startProcess } from '../../src/processes.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 
 type Partly<T> = T extends object ? { [K in keyof T]?: Partly<T[K]> } : T;
 /** Some fields of an answer, each of the type that GitHub publishes of it. */

@@ -6,7 +6,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { createActivities } from '../../activities/migrations.ts';
 import { Settings, type Effect, type MigrationPlan, type Servable } from '../../src/contracts/index.ts';
 import { runCommand } from '../../src/processes.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { scope, settings, startDatabaseRig, type DatabaseRig } from './database-rig.ts';
 import { killedWhen } from './killed.ts';
 

@@ -4,7 +4,8 @@ import type { LastRun } from '../../src/contracts/index.ts';
 import { createActivities } from '../../activities/past-runs.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { startTemporal } from '../../src/embedded/temporal.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 
 const stateDir = scratchFolder();
 afterAll(() => removeScratch(stateDir));

@@ -5,7 +5,7 @@ import type { Client } from 'pg';
 import { createActivities } from '../../activities/pgbouncer.ts';
 import { pgbouncerBinary } from '../../src/embedded/pgbouncer.ts';
 import { runCommand } from '../../src/processes.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { approvalOf, asActivity, scope, settings, startDatabaseRig, type DatabaseRig } from './database-rig.ts';
 import { killedWhen } from './killed.ts';
 

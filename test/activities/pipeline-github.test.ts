@@ -4,7 +4,8 @@
  */
 import { join } from 'node:path';
 import { createActivities } from '../../activities/pipeline.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { anEnvironment, asActivity, scope, settingsFor } from './git-rig.ts';
 import { emulatedGithub, type Published } from './github-rig.ts';
 import { failsAsDeclared, refusesNonsense, serving, type Answer, type Asked } from './http-server.ts';

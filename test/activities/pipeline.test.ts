@@ -3,7 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createActivities } from '../../activities/pipeline.ts';
 import { identityOf, listProcesses } from '../../src/processes.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { anEnvironment, asActivity, createRepository, scope, settingsFor, type Repository } from './git-rig.ts';
 import { killedWhen } from './killed.ts';
 

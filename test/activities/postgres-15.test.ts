@@ -13,7 +13,8 @@ import { pgbouncerBinary, startPgBouncer } from '../../src/embedded/pgbouncer.ts
 import { freePort } from '../../src/embedded/ports.ts';
 import { postgresUser } from '../../src/embedded/postgres.ts';
 import { endProcess, findProcess, runCommand, startProcess } from '../../src/processes.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { incident, skippedTime } from '../support/skipped-time.ts';
 import { approvalOf, asActivity, indexAction, scope, settings } from './database-rig.ts';
 

@@ -2,7 +2,7 @@
 import type { Client } from 'pg';
 import { createActivities } from '../../activities/postgres.ts';
 import type { EndSessions } from '../../src/contracts/index.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import {
   approvalOf,
   asActivity,

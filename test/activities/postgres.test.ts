@@ -4,7 +4,7 @@ import { createActivities } from '../../activities/postgres.ts';
 import { createActivities as createSupabase } from '../../activities/supabase.ts';
 import type { CreateIndex, EndSessions, SessionInTheWay } from '../../src/contracts/index.ts';
 import { rowsOf, withSession } from '../../src/database.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import {
   approvalOf,
   asActivity,

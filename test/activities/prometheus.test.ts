@@ -3,7 +3,8 @@ import { createActivities } from '../../activities/metrics.ts';
 import { Settings } from '../../src/contracts/index.ts';
 import { endProcess } from '../../src/processes.ts';
 import { measuredServer, prometheusBinary, startPrometheus } from '../support/prometheus.ts';
-import { scratch, until } from '../gateway/rig.ts';
+import { scratch } from '../gateway/rig.ts';
+import { until } from '../support/until.ts';
 import { failsAsDeclared, refusesNonsense, serving, type Asked } from './http-server.ts';
 import { settings } from './settings.ts';
 

@@ -7,7 +7,8 @@ import { DefaultLogger } from '@temporalio/worker';
 import { createActivities } from '../../activities/verification.ts';
 import { Settings, type SmokeReport } from '../../src/contracts/index.ts';
 import { findProcess, identityOf } from '../../src/processes.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { killedWhen } from './killed.ts';
 import { settings } from './settings.ts';
 

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { freePort } from '../../src/embedded/ports.ts';
 import { endProcess, startProcess } from '../../src/processes.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 
 const MailAddress = z.object({ address: z.string() });
 const Received = z.object({

@@ -3,7 +3,8 @@ import { WebClient } from '@slack/web-api';
 import { z } from 'zod';
 import { freePort } from '../../src/embedded/ports.ts';
 import { endProcess, startProcess } from '../../src/processes.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 
 const Element = z.looseObject({ type: z.string(), text: z.unknown() });
 const Shown = z.object({

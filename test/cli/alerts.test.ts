@@ -45,8 +45,8 @@ it('silences alerts for a while with a reason and a name, lists that, and ends i
   expect(silence).toMatchObject({ by: 'responder', reason: 'a drill' });
   const body = group({ labels: { environment: 'production' } });
   expect(routed(body, '--source', 'alertmanager').stdout).toContain(`held by silence ${silence?.id} until`);
-  expect(holdfast(['unsilence', String(silence?.id)])).toMatchObject({ status: 0 });
-  expect(holdfast(['unsilence', String(silence?.id)])).toMatchObject({ status: 4 });
+  expect(holdfast(['unsilence', String(silence?.id), '--as', 'responder'])).toMatchObject({ status: 0 });
+  expect(holdfast(['unsilence', String(silence?.id), '--as', 'responder'])).toMatchObject({ status: 4 });
   expect(holdfast(['silences']).stdout).toBe('nothing is silenced\n');
 });
 

@@ -22,7 +22,8 @@ import { startTemporal } from '../../src/embedded/temporal.ts';
 import { settings } from '../activities/settings.ts';
 import { serving } from '../activities/http-server.ts';
 import { startMail } from '../channels/mail-rig.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { measuredServer, prometheusBinary, startPrometheus } from '../support/prometheus.ts';
 
 const stateDir = scratchFolder();

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { freePort } from '../../src/embedded/ports.ts';
 import { listProcesses, runCommand } from '../../src/processes.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 
 const stateDir = scratchFolder();
 afterAll(() => removeScratch(stateDir));

@@ -12,7 +12,7 @@ import type { Learned, Resemblance, Review, Status } from '../../src/contracts/i
 import { failure } from '../../src/errors.ts';
 import type { FiguresReport } from '../../src/figures.ts';
 import { fingerprintOf } from '../../src/runbook/learnings.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { endedStatus } from '../support/ended.ts';
 import { startRig, type Rig } from './rig.ts';
 

@@ -8,7 +8,8 @@ import { runCommand } from '../../src/processes.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { settings } from '../activities/settings.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { incident, policyOf } from '../support/skipped-time.ts';
 
 const DAY_MS = 86_400_000;

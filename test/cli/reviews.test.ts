@@ -5,7 +5,7 @@ import { ReviewSettings, type Learned, type Review } from '../../src/contracts/i
 import type { FiguresReport } from '../../src/figures.ts';
 import { fingerprintOf } from '../../src/runbook/learnings.ts';
 import { settings } from '../activities/settings.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { endedStatus } from '../support/ended.ts';
 import { startRig, type Rig } from './rig.ts';
 

@@ -7,7 +7,7 @@ import { workflowBundle } from '../../workers/bundle.ts';
 import { startMonitors } from '../../workers/monitors.ts';
 import configuration from '../../holdfast.config.ts';
 import { serving, type Answer } from '../activities/http-server.ts';
-import { until } from '../gateway/rig.ts';
+import { until } from '../support/until.ts';
 import { startTemporalRig, TASK_QUEUE, type TemporalRig } from '../gateway/temporal-rig.ts';
 
 const ROOT = join(__dirname, '..', '..');

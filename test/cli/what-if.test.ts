@@ -4,7 +4,8 @@ import { Settings, type Drilled, type Status } from '../../src/contracts/index.t
 import { runCommand } from '../../src/processes.ts';
 import { createRepository } from '../activities/git-rig.ts';
 import { emulatedGithub } from '../activities/github-rig.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { endedStatus } from '../support/ended.ts';
 import { startRig, type Rig } from './rig.ts';
 

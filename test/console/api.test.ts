@@ -1,6 +1,6 @@
 import { readAudit } from '../../src/audit.ts';
 import type { Status } from '../../src/contracts/index.ts';
-import { until } from '../gateway/rig.ts';
+import { until } from '../support/until.ts';
 import { startConsole, type ConsoleRig } from './rig.ts';
 
 let rig: ConsoleRig;

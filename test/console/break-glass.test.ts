@@ -4,7 +4,7 @@ import { execa } from 'execa';
 import { readAudit } from '../../src/audit.ts';
 import type { Status } from '../../src/contracts/index.ts';
 import { secondLookId } from '../../src/runbook/catalogue.ts';
-import { until } from '../gateway/rig.ts';
+import { until } from '../support/until.ts';
 import { pathOf, startConsole, type ConsoleRig } from './rig.ts';
 import { settings } from './settings.ts';
 

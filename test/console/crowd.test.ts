@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { simulatedPolicy } from '../../activities/simulator.ts';
-import { until } from '../gateway/rig.ts';
+import { until } from '../support/until.ts';
 import { startConsole, type ConsoleRig } from './rig.ts';
 
 const INCIDENTS = 200;

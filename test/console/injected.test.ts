@@ -14,8 +14,8 @@ import {
   signedByGrafana,
   signedByPagerduty,
   signedBySentry,
-  until,
 } from '../gateway/rig.ts';
+import { until } from '../support/until.ts';
 import type { Status } from '../../src/contracts/index.ts';
 import { endProcess, startProcess } from '../../src/processes.ts';
 import { ladderOf } from '../../src/runbook/catalogue.ts';

@@ -1,6 +1,6 @@
 /** Every route against every role, and against what a token may, on its own and on another service: generated from the routes. */
 import { createConsole } from '../../src/console/console.ts';
-import type { Right } from '../../src/console/rights.ts';
+import type { Right } from '../../src/rights.ts';
 import type { Routed } from '../../src/console/routes.ts';
 import type { Scope } from '../../src/console/store.ts';
 import { Client, Connection } from '@temporalio/client';

@@ -1,7 +1,7 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { join } from 'node:path';
-import { until } from '../gateway/rig.ts';
+import { until } from '../support/until.ts';
 import { startConsole, type ConsoleRig } from './rig.ts';
 
 let rig: ConsoleRig;

@@ -1,7 +1,7 @@
 import { chromium } from 'playwright-core';
 import { monitored } from '../../src/operations/objectives.ts';
 import { serving, type Answer } from '../activities/http-server.ts';
-import { until } from '../gateway/rig.ts';
+import { until } from '../support/until.ts';
 import { startConsole, type ConsoleRig } from './rig.ts';
 import { settings } from './settings.ts';
 import { LAUNCH } from '../support/temporal-ui.ts';

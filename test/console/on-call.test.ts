@@ -1,5 +1,4 @@
 import { onCallPage } from '../../src/console/pages/on-call.ts';
-import { rightsOf } from '../../src/console/rights.ts';
 import { Settings } from '../../src/contracts/index.ts';
 import { settings } from './settings.ts';
 
@@ -25,7 +24,7 @@ const scheduled = Settings.parse({
   escalation: { entry: { critical: 'engineering-lead' } },
 });
 const shownTo = async (name: string, at: string): Promise<string> => {
-  const principal = { kind: 'person' as const, name, rights: rightsOf(['responder'], scheduled), services: [] };
+  const principal = { kind: 'person' as const, name, rights: new Set(['read', 'respond'] as const), services: [] };
   const shown = await onCallPage({ principal, csrf: '' }, scheduled, Date.parse(at));
   return shown
     .toString()

@@ -1,7 +1,7 @@
 import { readAudit, verifyAudit } from '../../src/audit.ts';
 import type { Status } from '../../src/contracts/index.ts';
 import { charts } from '../../src/console/pages/charts.ts';
-import { until } from '../gateway/rig.ts';
+import { until } from '../support/until.ts';
 import { pathOf, startConsole, type ConsoleRig } from './rig.ts';
 import { visitor } from './visitor.ts';
 

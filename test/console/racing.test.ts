@@ -11,7 +11,7 @@ import type { Answer, Settings, SignedDecision, Status } from '../../src/contrac
 import { signDecision } from '../../src/sign.ts';
 import { announcementOf } from '../channels/messages.ts';
 import { startSlack, type SlackRig } from '../channels/slack-rig.ts';
-import { until } from '../gateway/rig.ts';
+import { until } from '../support/until.ts';
 import { pathOf, startConsole, type ConsoleRig } from './rig.ts';
 import { settings } from './settings.ts';
 

@@ -1,7 +1,7 @@
 import { readAudit } from '../../src/audit.ts';
 import type { Review, Status } from '../../src/contracts/index.ts';
 import { startDrills } from '../../workers/digests.ts';
-import { until } from '../gateway/rig.ts';
+import { until } from '../support/until.ts';
 import { startConsole, type ConsoleRig } from './rig.ts';
 import { settings } from './settings.ts';
 

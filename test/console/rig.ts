@@ -13,7 +13,8 @@ import { startGateway } from '../../src/gateway/gateway.ts';
 import * as sources from '../../src/gateway/sources/index.ts';
 import { endProcess } from '../../src/processes.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
-import { runbooks, scratch, until } from '../gateway/rig.ts';
+import { runbooks, scratch } from '../gateway/rig.ts';
+import { until } from '../support/until.ts';
 import { settings as defaults } from './settings.ts';
 import { visitor } from './visitor.ts';
 

@@ -12,7 +12,8 @@ import { postgresClient } from '../../src/embedded/postgres-client.ts';
 import { postgresUser, startPostgres } from '../../src/embedded/postgres.ts';
 import { answers, startTool } from '../../src/embedded/start-tool.ts';
 import { runCommand } from '../../src/processes.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { compose, ROOT, textOf } from './compose.ts';
 
 jest.setTimeout(180_000);

@@ -40,9 +40,10 @@ const served = async (): Promise<string> => {
   const response = await fetch(`http://127.0.0.1:${rig.env['SHOP_PORT']}/healthz`);
   return ((await response.json()) as { version: string }).version;
 };
+const provider = (environment: string): string => join(rig.stateDir, 'releases', 'shop', environment);
 /** The switches of traffic that the provider has noted for a run. */
 const switches = (runId: string, environment = 'production'): string[] => {
-  const file = join(rig.stateDir, 'releases', 'shop', environment, 'state.json');
+  const file = join(provider(environment), 'state.json');
   const { done } = JSON.parse(readFileSync(file, 'utf8')) as { done: { key: string }[] };
   return done
     .map(({ key }) => key)
@@ -50,6 +51,15 @@ const switches = (runId: string, environment = 'production'): string[] => {
     .map((key) => key.split(':').at(-1) ?? '')
     .sort();
 };
+/** As soon as the provider has noted that switch for a run: Temporal has yet to be told of it. */
+const switched = (runId: string, name: string): Promise<void> =>
+  new Promise((resolve) => {
+    const watcher = watch(provider('production'), () => {
+      if (!switches(runId).includes(name)) return;
+      watcher.close();
+      resolve();
+    });
+  });
 const migrations = async (): Promise<string[]> => {
   const database = new Database({ connectionString: rig.platform['MIGRATIONS_DB_URL'] });
   await database.connect();
@@ -180,9 +190,11 @@ it('brings a release with a migration to verified good by canary, though the wor
   expect(seen).toMatch(/: 0 answered 5xx/);
 }, 480_000);
 
-it('takes a bad release back by itself at 5 %, holds it, and fewer than a tenth of the requests ever saw it', async () => {
+it('takes a bad release back by itself at 5 % though the worker is killed in that moment, holds it, and fewer than a tenth of the requests ever saw it', async () => {
   await stage('v2');
-  const { result, seen } = await visited(() => deploy());
+  const { result, seen } = await visited(() =>
+    deploy({ meanwhile: ({ runId }) => rig.killWorker(switched(runId, 'canary-away')) }),
+  );
   expect(switches(result.runId)).toEqual(['canary-5', 'canary-away']);
   expect(result).toMatchObject({ outcome: 'rolled-back', note: expect.stringContaining('2.0.0 is worse than 3.0.0') });
   expect(stepsOf(result)).toMatchObject({

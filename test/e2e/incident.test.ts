@@ -10,7 +10,7 @@ import { pgbouncerBinary } from '../../src/embedded/pgbouncer.ts';
 import { readPages } from '../../src/pages.ts';
 import { endProcess, findProcess, startProcess } from '../../src/processes.ts';
 import { createRecord } from '../../src/record.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { alertmanagerBinary, prometheusBinary, startAlertmanager, startPrometheus } from '../support/prometheus.ts';
 import { BROWSER, openPage, sendSignal } from '../support/temporal-ui.ts';
 import { during, isWaiting, ROOT, startPlatform, type PlatformRig } from './rig.ts';

@@ -7,7 +7,8 @@ import type { Review, Status } from '../../src/contracts/index.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { endProcess, findProcess, runCommand, startProcess } from '../../src/processes.ts';
 import { reviewId } from '../../src/runbook/review.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { assertDocumented } from '../support/documented.ts';
 
 export const ROOT = join(__dirname, '..', '..');
@@ -88,10 +89,11 @@ export async function startPlatform(parts?: string[]) {
       const ended = await client.workflow.getHandle(workflowId, runId).query<Status>('status');
       assertDocumented(stdout, ended, review as Review);
     },
-    /** kill -9, and wait until the supervisor has started another. */
-    async killWorker(): Promise<void> {
+    /** kill -9, at once or in the moment in which `when` holds, and wait until the supervisor has started another. */
+    async killWorker(when: Promise<void> = Promise.resolve()): Promise<void> {
       const before = await findProcess(stateDir, 'worker');
       if (before === undefined) throw new Error('there is no worker to kill');
+      await when;
       process.kill(before.pid, 'SIGKILL');
       await until(async () => {
         const now = await findProcess(stateDir, 'worker');

@@ -14,7 +14,7 @@ import { PARTS } from '../../src/embedded/platform.ts';
 import { endProcess, runCommand, startProcess } from '../../src/processes.ts';
 import { createRecord } from '../../src/record.ts';
 import type { Watched } from '../../workflows/index.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { isWaiting, ROOT, startPlatform, type PlatformRig } from './rig.ts';
 
 const ID = 'incident.shop.performance-degradation';

@@ -15,7 +15,8 @@ import {
   runCommand,
   startProcess,
 } from '../../src/processes.ts';
-import { removeScratch, scratchFolder, until } from './scratch.ts';
+import { removeScratch, scratchFolder } from './scratch.ts';
+import { until } from '../support/until.ts';
 
 jest.setTimeout(180_000);
 const MAIN = join(ROOT, 'src/embedded/main.ts');

@@ -13,7 +13,7 @@ import { parseSettings } from '../../src/config.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { startPostgres } from '../../src/embedded/postgres.ts';
 import { startSupabase } from '../../src/embedded/supabase.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { endProcess, findProcess, lastLines, listProcesses, runCommand, startProcess } from '../../src/processes.ts';
 
 const SHOP = join(__dirname, '../../examples/shop');

@@ -9,7 +9,8 @@ import { keepAudit } from '../../src/gateway/audit-keeper.ts';
 import { verifyTrail } from '../../src/operations/audited.ts';
 import { findProcess } from '../../src/processes.ts';
 import { recordOf } from '../../src/record.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 
 let [platform, stateDir] = ['', ''];
 let env: Record<string, string>;

@@ -6,7 +6,8 @@ import { startTemporal } from '../../src/embedded/temporal.ts';
 import { readPages } from '../../src/pages.ts';
 import { endProcess } from '../../src/processes.ts';
 import { startMail } from '../channels/mail-rig.ts';
-import { group, postAlertmanager, runGateway, scratch, until } from './rig.ts';
+import { group, postAlertmanager, runGateway, scratch } from './rig.ts';
+import { until } from '../support/until.ts';
 
 const soon = { pageAfterMs: 200 };
 

@@ -12,7 +12,8 @@ import { endProcess } from '../../src/processes.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import { announcementOf } from '../channels/messages.ts';
 import { startSlack, type Shown } from '../channels/slack-rig.ts';
-import { runGateway, scratch, settings, until } from './rig.ts';
+import { runGateway, scratch, settings } from './rig.ts';
+import { until } from '../support/until.ts';
 
 export const SECRET = 'a-slack-signing-secret';
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');

@@ -7,7 +7,8 @@ import { openInbox, type Inbox } from '../../src/gateway/inbox.ts';
 import { boundedSamples } from '../../src/gateway/samples.ts';
 import { ladderOf } from '../../src/runbook/catalogue.ts';
 import { alertOf } from '../../src/gateway/source.ts';
-import { scratch, until } from './rig.ts';
+import { scratch } from './rig.ts';
+import { until } from '../support/until.ts';
 import { startTemporalRig, TASK_QUEUE, type TemporalRig } from './temporal-rig.ts';
 
 const INCIDENT = 'incident.shop.high-error-rate';

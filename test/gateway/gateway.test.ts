@@ -2,7 +2,7 @@ import { createActivities, env } from '../../activities/alert-sender.ts';
 import { connect } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
-import { route, assertRoutes } from '../../src/gateway/routing.ts';
+import { route, assertNames } from '../../src/gateway/routing.ts';
 import { alertOf, defineSource } from '../../src/gateway/source.ts';
 import * as rig from './rig.ts';
 
@@ -312,12 +312,15 @@ describe('an alert is routed', () => {
     ['to the unrouted without a service', {}, 'incident.unrouted.triage', 'production'],
   ])('%s', (_, of, workflowId, environment) => expect(to(of)).toMatchObject({ workflowId, environment }));
 
-  it('by routes that name what exists, or not at all', () => {
+  it('by routes, and an order of proposals, that name what exists, or not at all', () => {
     const routes = [
       { match: {}, service: 'ghost' },
       { match: {}, service: 'shop', environment: 'moon', runbook: 'none' },
     ];
-    const wrong = () => assertRoutes({ ...rig.settings, routes }, rig.runbooks);
-    expect(wrong).toThrow(/routes\[0\]\.service.*\n.*routes\[1\]\.environment.*\n.*routes\[1\]\.runbook/);
+    const proposals = { 'high-error-rates': ['scale' as const] };
+    const wrong = () => assertNames({ ...rig.settings, routes, proposals }, rig.runbooks);
+    expect(wrong).toThrow(
+      /routes\[0\]\.service.*\n.*routes\[1\]\.environment.*\n.*routes\[1\]\.runbook.*\nproposals: "high-error-rates" is no/,
+    );
   });
 });

@@ -2,7 +2,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { openInbox, type Inbox } from '../../src/gateway/inbox.ts';
 import { alertOf } from '../../src/gateway/source.ts';
-import { scratch, until } from './rig.ts';
+import { scratch } from './rig.ts';
+import { until } from '../support/until.ts';
 
 const INCIDENT = 'incident.shop.high-error-rate';
 const target = { service: 'shop', environment: 'production', type: 'highErrorRate', workflowId: INCIDENT };

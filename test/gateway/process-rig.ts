@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { findProcess, lastLines, startProcess } from '../../src/processes.ts';
 import * as rig from './rig.ts';
 import { startTemporalRig, TASK_QUEUE, type TemporalRig } from './temporal-rig.ts';
+import { until } from '../support/until.ts';
 
 const ROOT = resolve(__dirname, '../..');
 
@@ -36,7 +37,7 @@ export async function startGatewayProcess(stateDir: string, change: Record<strin
     env: rig.gatewayEnv(stateDir, { HOLDFAST_TASK_QUEUE: TASK_QUEUE, ...change }),
   });
   let url: string | undefined;
-  await rig.until(async () => {
+  await until(async () => {
     const log = await lastLines(started.logFile);
     if ((await findProcess(stateDir, 'gateway')) === undefined) throw new Error(log);
     url = /ready on (http:\S+)\s*$/.exec(log)?.[1];

@@ -11,7 +11,8 @@ import {
   startAlertmanager,
   startPrometheus,
 } from '../support/prometheus.ts';
-import { runGateway, scratch, secrets, settings, until, type Running } from './rig.ts';
+import { runGateway, scratch, secrets, settings, type Running } from './rig.ts';
+import { until } from '../support/until.ts';
 import { startTemporalRig, type TemporalRig } from './temporal-rig.ts';
 
 const INCIDENT = 'incident.shop.high-error-rate';

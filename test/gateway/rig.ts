@@ -52,11 +52,6 @@ export function scratch() {
   return { stateDir, [Symbol.asyncDispose]: () => rm(stateDir, { recursive: true, force: true }) };
 }
 
-/** Wait until a condition holds; the test's own time-out bounds it. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
-
 /** The environment of a gateway on a free port; nothing listens on port 1, which stands for a Temporal that is away. */
 export const gatewayEnv = (stateDir: string, change: Record<string, string> = {}): Record<string, string> => ({
   HOLDFAST_STATE_DIR: stateDir,

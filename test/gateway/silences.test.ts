@@ -8,6 +8,7 @@ import { spacingMs } from '../../src/gateway/dispatcher.ts';
 import { openSilences } from '../../src/gateway/silences.ts';
 import { alertOf } from '../../src/gateway/source.ts';
 import * as rig from './rig.ts';
+import { until } from '../support/until.ts';
 
 const INCIDENT = 'incident.shop.high-error-rate';
 const target = { service: 'shop', environment: 'production', type: 'highErrorRate', workflowId: INCIDENT };
@@ -105,7 +106,7 @@ describe('a heartbeat', () => {
   it('that stays away is an alert again and again, resolved when it comes back', async () => {
     const heartbeats = watch([nightly]);
     try {
-      await rig.until(() => Number(told()[0]?.['deliveries']) >= 2);
+      await until(() => Number(told()[0]?.['deliveries']) >= 2);
       expect(inbox.waiting()).toEqual(['incident.shop.triage']);
       expect(await heartbeats.beat('nightly')).toBe(true);
       expect(told()).toMatchObject([
@@ -146,7 +147,7 @@ it("takes Prometheus's Watchdog for a sign of life and for no alert", async () =
     using db = new DatabaseSync(join(folder.stateDir, 'inbox.sqlite'));
     return db.prepare('select source, key, status from alerts order by status').all();
   };
-  await rig.until(() => told().length > 0);
+  await until(() => told().length > 0);
   expect(await rig.postAlertmanager(gateway.url, rig.group({ name: 'Watchdog' }))).toMatchObject({
     status: 202,
     body: { accepted: 0 },

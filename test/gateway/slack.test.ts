@@ -5,7 +5,8 @@ import type { DeploymentOrder } from '../../src/contracts/index.ts';
 import { deliveryOf } from '../channels/messages.ts';
 import { buttonsOf, textsOf } from '../channels/slack-rig.ts';
 import { SECRET, startDecisions, type Decisions, type Waiting } from './decisions-rig.ts';
-import { post as postAlert, secrets, until, type Running } from './rig.ts';
+import { post as postAlert, secrets, type Running } from './rig.ts';
+import { until } from '../support/until.ts';
 
 let rig: Decisions;
 beforeAll(async () => {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { endProcess, findProcess } from '../../src/processes.ts';
 import * as rig from './rig.ts';
 import { forEachTest, inParallel, startGatewayProcess } from './process-rig.ts';
+import { until } from '../support/until.ts';
 
 const INCIDENT = 'incident.shop.high-error-rate';
 const SECOND = 1000;
@@ -15,7 +16,7 @@ it('makes one incident and few signals of 2,000 deliveries of one alert and 500 
     rig.postAlertmanager(url, rig.group(i % 5 === 0 ? { instance: `other-${i}` } : {})),
   );
   expect(answers.filter(({ status }) => status !== 202)).toEqual([]);
-  await rig.until(async () => (await of.temporal.counted(INCIDENT)).deliveries === 2500);
+  await until(async () => (await of.temporal.counted(INCIDENT)).deliveries === 2500);
   const { distinct, signals } = await of.temporal.counted(INCIDENT);
   expect(distinct).toBe(501);
   expect(signals).toBeLessThan(20);
@@ -25,7 +26,7 @@ it('makes one incident and few signals of 2,000 deliveries of one alert and 500 
 it('accepts within half a second while Temporal is stopped for 20 s, and sends all when it is back', async () => {
   const { url } = await startGateway();
   await rig.postAlertmanager(url, rig.group({ instance: 'before' }));
-  await rig.until(() => of.temporal.exists(INCIDENT));
+  await until(() => of.temporal.exists(INCIDENT));
   await of.temporal.stop();
   const answers: rig.Answer[] = [];
   const back = Date.now() + 20 * SECOND;
@@ -38,7 +39,7 @@ it('accepts within half a second while Temporal is stopped for 20 s, and sends a
   const total = async (id: string) => (await of.temporal.counted(id).catch(() => undefined))?.deliveries;
   const odd = Math.floor(answers.length / 2);
   const even = answers.length - odd;
-  await rig.until(async () => (await total(INCIDENT)) === even + 1 && (await total('incident.shop.triage')) === odd);
+  await until(async () => (await total(INCIDENT)) === even + 1 && (await total('incident.shop.triage')) === odd);
 });
 
 it.each([
@@ -48,9 +49,9 @@ it.each([
   const first = await startGateway(address);
   expect(await rig.postAlertmanager(first.url, rig.group())).toMatchObject({ status: 202 });
   process.kill(first.pid, 'SIGKILL');
-  await rig.until(async () => (await findProcess(of.stateDir, 'gateway')) === undefined);
+  await until(async () => (await findProcess(of.stateDir, 'gateway')) === undefined);
   const { url } = await startGateway();
-  await rig.until(async () => /inbox_waiting 0$/m.test(await (await fetch(`${url}/metrics`)).text()));
+  await until(async () => /inbox_waiting 0$/m.test(await (await fetch(`${url}/metrics`)).text()));
   expect(await of.temporal.counted(INCIDENT)).toMatchObject({ distinct: 1, deliveries: 1 });
 });
 
@@ -65,7 +66,7 @@ it('has every alert that it answered 202 for when it is killed in the middle of 
   });
   expect(accepted).toBeLessThan(1000);
   const { url } = await startGateway();
-  await rig.until(async () => /inbox_waiting 0$/m.test(await (await fetch(`${url}/metrics`)).text()));
+  await until(async () => /inbox_waiting 0$/m.test(await (await fetch(`${url}/metrics`)).text()));
   const { distinct, deliveries } = await of.temporal.counted(INCIDENT);
   expect(distinct).toBe(deliveries);
   expect(distinct).toBeGreaterThanOrEqual(accepted);
@@ -77,6 +78,6 @@ it('ends on SIGTERM with what it had begun', async () => {
   const answer = rig.postAlertmanager(url, rig.group());
   await answer;
   process.kill(pid, 'SIGTERM');
-  await rig.until(async () => (await findProcess(of.stateDir, 'gateway')) === undefined);
+  await until(async () => (await findProcess(of.stateDir, 'gateway')) === undefined);
   await expect(fetch(`${url}/healthz`)).rejects.toThrow();
 });

@@ -9,6 +9,7 @@ import { endProcess } from '../../src/processes.ts';
 import { createRecord } from '../../src/record.ts';
 import * as rig from './rig.ts';
 import { inParallel, startGatewayProcess } from './process-rig.ts';
+import { until } from '../support/until.ts';
 
 const ORIGIN = 'https://shop.example';
 const SLOT = { service: 'shop', environment: 'production', page: '/', device: 'mobile', release: 'v1', metric: 'LCP' };
@@ -81,6 +82,6 @@ it('keeps nothing of beacons that are forged, garbage or a megabyte, in the reco
   expect(metrics).toContain(`vitals_refused_total{reason="too-large"} ${GARBAGE_MIB + 100}`);
   const record = createRecord({ url: supabase.url, key: supabase.secretKey });
   const kept = () => record.vitals({ service: 'shop', environment: 'production', since: new Date(0).toISOString() });
-  await rig.until(async () => (await kept()).some(({ samples }) => samples === 4));
+  await until(async () => (await kept()).some(({ samples }) => samples === 4));
   expect(await kept()).toMatchObject([{ ...SLOT, samples: 4 }]);
 }, 120_000);

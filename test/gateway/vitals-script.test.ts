@@ -9,7 +9,7 @@ import type { VitalsSlot } from '../../src/contracts/index.ts';
 import { createVitals } from '../../src/gateway/vitals.ts';
 import { vitalsScript } from '../../src/gateway/vitals-script.ts';
 import { sketchOf } from '../../src/sketches.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
 const servers: Server[] = [];

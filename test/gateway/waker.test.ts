@@ -1,4 +1,5 @@
-import { scratch, post, runGateway, signedByGithub, until, type Running } from './rig.ts';
+import { scratch, post, runGateway, signedByGithub, type Running } from './rig.ts';
+import { until } from '../support/until.ts';
 import { startTemporalRig, TASK_QUEUE, type TemporalRig } from './temporal-rig.ts';
 
 const DEPLOYMENT = 'deployment.mail.staging';

@@ -6,6 +6,7 @@ import { readPages } from '../../src/pages.ts';
 import * as rig from './rig.ts';
 import { forEachTest } from './process-rig.ts';
 import { TASK_QUEUE } from './temporal-rig.ts';
+import { until } from '../support/until.ts';
 
 const LATE_MS = 500;
 
@@ -38,13 +39,13 @@ const start = (workflowId: string, run: { type?: string; taskQueue?: string; mem
 const looked = async () => {
   const canary = `canary-${Date.now()}`;
   await start(canary, { memo: { deadline: new Date(0).toISOString() } });
-  await rig.until(() => pages().some(({ text }) => text.includes(`${canary}: should have gone on by`)));
+  await until(() => pages().some(({ text }) => text.includes(`${canary}: should have gone on by`)));
 };
 
 it('pages the first level once about an incident whose workflow task fails again and again', async () => {
   await start('incident.shop.broken', { type: 'alwaysFails' });
   await using _ = watch(of.temporal.client, 600_000);
-  await rig.until(() => pages().length > 0);
+  await until(() => pages().length > 0);
   await looked();
   const about = pages().filter(({ text }) => text.includes('incident.shop.broken'));
   expect(about).toEqual([
@@ -58,7 +59,7 @@ it('pages about what no worker takes, and about what has passed its deadline, an
   await start('incident.shop.unserved', { taskQueue: 'nobody' });
   await using _ = watch(of.temporal.client);
   await looked();
-  await rig.until(() => pages().some(({ text }) => text.includes('incident.shop.unserved: no worker takes')));
+  await until(() => pages().some(({ text }) => text.includes('incident.shop.unserved: no worker takes')));
   expect(pages().filter(({ text }) => text.includes('in-peace'))).toEqual([]);
 });
 
@@ -66,7 +67,7 @@ it('does not page again for the same when the gateway starts anew', async () => 
   await start('incident.shop.late', { memo: { deadline: new Date(0).toISOString() } });
   {
     await using _ = watch(of.temporal.client);
-    await rig.until(() => pages().length > 0);
+    await until(() => pages().length > 0);
   }
   await using _ = watch(of.temporal.client);
   await looked();

@@ -5,7 +5,7 @@ import type { Ports } from '../../src/contracts/ports.ts';
 import { secondLookId } from '../../src/runbook/catalogue.ts';
 import { documentOf } from '../../src/runbook/review-document.ts';
 import { reviewOf } from '../../src/runbook/review.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import {
   incident,
   policyOf,

@@ -11,7 +11,8 @@ import { startTemporal } from '../../src/embedded/temporal.ts';
 import { startDatabaseRig } from '../activities/database-rig.ts';
 import { serving, type Asked } from '../activities/http-server.ts';
 import { startMail } from '../channels/mail-rig.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from './until.ts';
 import { post } from '../gateway/rig.ts';
 
 const ROOT = resolve(__dirname, '../..');

@@ -3,7 +3,7 @@ import type { Drilled, FreshnessReport } from '../../src/contracts/index.ts';
 import { startDrills } from '../../workers/digests.ts';
 import { parseSettings } from '../../src/config.ts';
 import configuration from '../../holdfast.config.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { startRig, type Rig } from '../cli/rig.ts';
 
 let rig: Rig;

@@ -9,7 +9,7 @@ import { createTracing } from '../../src/tracing.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import { createLaboratories } from '../../workers/laboratories.ts';
 import { settings as shop } from '../activities/settings.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { startTemporalRig, TASK_QUEUE } from '../gateway/temporal-rig.ts';
 
 const LABORATORY = 'laboratory';

@@ -14,7 +14,8 @@ import { findProcess, lastLines, startProcess } from '../../src/processes.ts';
 import { composeActivities } from '../../workers/activities.ts';
 import { settingsOfRunner } from '../../workers/runners.ts';
 import { settings as shop } from '../activities/settings.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { incident } from '../support/skipped-time.ts';
 
 const RUNNER = 'shop-production';

@@ -1,6 +1,6 @@
 /** Gateway and worker are told to end in the middle of a mitigation of a real database, and are started again. */
 import { readPages } from '../../src/pages.ts';
-import { until } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { startCanaryRig } from '../support/canary-rig.ts';
 
 const ID = 'incident.shop.database-connection-issues';

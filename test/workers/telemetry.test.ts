@@ -13,7 +13,8 @@ import { createTracing } from '../../src/tracing.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import { activityInterceptors, installRuntime } from '../../workers/telemetry.ts';
 import { settings } from '../activities/settings.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 
 const stateDir = scratchFolder();
 afterAll(() => removeScratch(stateDir));

@@ -7,7 +7,8 @@ import { freePort } from '../../src/embedded/ports.ts';
 import { startTemporal } from '../../src/embedded/temporal.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import { buildIdOf, useFirstBuild, versioned } from '../../workers/versioning.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { incident, policyOf, signedDecision } from '../support/skipped-time.ts';
 
 const stateDir = scratchFolder();

@@ -6,7 +6,8 @@ import type { Page, Policy, Status } from '../../src/contracts/index.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { startTemporal } from '../../src/embedded/temporal.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
-import { removeScratch, scratchFolder, until } from '../embedded/scratch.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { until } from '../support/until.ts';
 import { incident, policyOf } from '../support/skipped-time.ts';
 
 const stateDir = scratchFolder();

@@ -86,6 +86,12 @@ it('has no review where it found nothing to return to', async () => {
   expect(run.calls).not.toContain('publishReview');
 });
 
+it('refuses to roll back to what runs already, which it would hold', async () => {
+  const run = await start({}, { ref: '1.4.0' });
+  expect(await run.result()).toMatchObject({ outcome: 'refused', note: '1.4.0 is what runs now: name another' });
+  expect([run.traffic, run.reports]).toEqual([[], []]);
+});
+
 it('skips what is held, and what the schema can no longer serve', async () => {
   const held = [{ version: '1.3.0', reason: 'rolled back', at }];
   const skipping = await start({ ledger: async () => ledger({ held }) });
@@ -119,7 +125,8 @@ it('refuses what was never verified good', async () => {
 
 it('pages a person when the version it returned to is not healthy either', async () => {
   const run = await start({ errorRatio: async () => ({ ratio: 0.4, requests: 1000, windowSeconds: 300 }) });
-  expect(await run.result()).toMatchObject({ note: expect.stringContaining('beyond their objectives') });
+  const note = 'errors or response times are beyond their objectives: 40.00 % of 1000 requests failed';
+  expect(await run.result()).toMatchObject({ note: expect.stringContaining(note) });
   expect((await run.status()).attempts).toMatchObject([{ target: '1.4.0', result: 'not-helped' }]);
   await run.handedOver();
   expect(run.pages.filter(({ asks }) => !asks)).toHaveLength(1);

@@ -1,6 +1,6 @@
 import { html } from 'hono/html';
 import type { Settings, Status } from '../../contracts/index.ts';
-import { peopleAt } from '../../on-call.ts';
+import { unanswered } from '../../operations/unanswered.ts';
 import { aloneForm, mayDecide } from './break-glass.ts';
 import { csrfField, left, moment, type Html, type Viewer } from './layout.ts';
 
@@ -15,20 +15,10 @@ const isLook = (proposal: Status['proposal']): boolean => proposal?.action.kind 
 export const openProposal = ({ phase, proposal }: Status): Status['proposal'] =>
   phase === 'waiting' ? proposal : undefined;
 
-/** What happens when nobody answers, by the ladder of the configuration. */
-export function ifNobody({ waitingFor, waitingUntil, proposal }: Status, { ladder, schedules }: Settings): Html {
-  const levels = ladder.map((one) => ({ level: one.level, people: peopleAt(one, schedules, Date.now()) }));
-  const level = levels.findIndex(
-    ({ people }) => waitingFor.length > 0 && waitingFor.every((one) => people.includes(one)),
-  );
-  const next = level < 0 ? undefined : levels[level + 1];
-  const until = waitingUntil ?? proposal?.expiresAt;
-  const when = until === undefined ? '' : html` ${left(until)} (${moment(until)})`;
-  if (isLook(proposal)) return html`If nobody looks${when}, the ladder is climbed, again every day until somebody has.`;
-  return next === undefined
-    ? html`If nobody answers${when}, nothing is changed and a person must go on by hand.`
-    : html`If nobody answers${when}, ${next.people.join(', ')} (${next.level.replaceAll('-', ' ')}) will be asked;
-      nothing is changed.`;
+/** What happens when nobody answers, and how long that is from now. */
+export function ifNobody(status: Status, settings: Settings): Html {
+  const { unless, at, then } = unanswered(status, settings);
+  return html`${unless}${at === undefined ? '' : html` ${left(at)} (${moment(at)})`}, ${then}.`;
 }
 
 /** What is asked: the exact action, why, its risk and undo, what happens without an answer, and the form to answer with. */
