@@ -18,9 +18,14 @@ export const env = z.object({
     .string()
     .regex(/^([\w.-]+=[A-Za-z0-9+/]{43}=(,|$))*$/, 'use <key id>=<base64 of 32 bytes>, comma separated')
     .default(''),
+  /** `1`, as the embedded platform has it: game days may give a release its traffic without an approval. */
+  HOLDFAST_UNAPPROVED_RELEASES: z.enum(['0', '1']).optional(),
 });
 
-export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typeof env>, settings: Settings) {
+export function createActivities(
+  { HOLDFAST_DECISION_PUBLIC_KEYS, HOLDFAST_UNAPPROVED_RELEASES: unapproved }: z.output<typeof env>,
+  settings: Settings,
+) {
   const decisionKeys = Object.fromEntries(
     HOLDFAST_DECISION_PUBLIC_KEYS.split(',')
       .filter((entry) => entry !== '')
@@ -87,6 +92,7 @@ export function createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS }: z.output<typ
             taskQueue === undefined ? [] : [[name, taskQueue]],
           ),
         ),
+        unapprovedReleases: unapproved === '1',
         decisionKeys,
       };
     },

@@ -16,6 +16,8 @@ import { migrationFiles, type MigrationFile } from './migrations/files.ts';
 import { readMigration } from './migrations/statements.ts';
 
 const MOST_PENDING = 100;
+/** So many seconds a rollback waits for a migration that is under way. */
+const MOST_WAITED = 60;
 const NAMED = 10;
 /** A migration takes as long as it takes, but does not queue for a lock, where everybody else would queue behind it. */
 const MIGRATING = {
@@ -104,10 +106,26 @@ export function createActivities(
     },
     /**
      * A release is served as long as the schema has lost nothing that its commit does not know of: no migration that is marked as
-     * a contract, or destroys, was applied that is not in its folder.
+     * a contract, or destroys, was applied that is not in its folder. `under` a grant (idempotent on its key) no migration of an
+     * earlier one begins from now on. Heartbeats every second.
+     * @throws Refused (permanent) when a migration is still under way after a minute; Fenced.
      */
-    async servable({ commits, ...scope }: Scope & { commits: string[] }): Promise<Servable[]> {
-      const contracts = await contractsOf(await withSession(url, appliedMigrations));
+    async servable(of: Scope & { commits: string[]; under?: { key: string; fence: number } }): Promise<Servable[]> {
+      const { commits, under, ...scope } = of;
+      const settled = async (session: Session): Promise<Applied[]> => {
+        if (under === undefined) return await appliedMigrations(session);
+        const journal = openJournal(stateDir, 'migrations', scope);
+        await journal.begin(under);
+        for (let seconds = 0; !(await tryLock(session)); seconds += 1) {
+          if (seconds === MOST_WAITED) throw failure('Refused', 'a migration is still under way: wait for its end');
+          await sleep('1 second');
+        }
+        await journal.done(under.key, 'no migration is under way');
+        return await appliedMigrations(session);
+      };
+      const contracts = await contractsOf(
+        await beating(() => withSession(url, settled, undefined, cancellationSignal())),
+      );
       const judged = async (commit: string): Promise<Servable> => {
         const known = await filesAt(scope, commit).catch((error: Error & { type?: string }) => {
           if (error.type === 'NotFound') return undefined;

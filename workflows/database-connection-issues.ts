@@ -57,21 +57,26 @@ export const databaseConnectionIssues = kit.defineRunbook(
       [pooled, asked] = [pool.value !== undefined, supabase.value !== undefined];
       const young = idle(sessions.value ?? []).length < LEAK && forgotten(connections.value, pool.value);
       if (young) await sleep(`${longSeconds} seconds`); // they become what they are by lasting
+      const held = young ? (await inTheWay(', after a while')).value : sessions.value;
+      const { running } = releases.value ?? {};
+      const leaked = running === undefined ? [] : leaks(held ?? [], running);
+      const compared = leaked.length === 0 ? undefined : await kit.returnTo(run, releases.value);
       return {
         supabase,
         connections: connections.value,
-        sessions: young ? (await inTheWay(', after a while')).value : sessions.value,
+        sessions: held,
+        leaked,
+        compared,
+        mayReturn: await kit.isServed(run, compared?.previous),
         pool: pool.value,
         statements: statements.value,
-        releases: releases.value,
         capacity: capacity?.value,
       };
     };
 
     const propose = (found: Awaited<ReturnType<typeof diagnose>>) => {
-      const { connections, sessions, pool, statements, supabase, releases, capacity } = found;
-      const { running, previous } = releases ?? {};
-      const leaked = running === undefined ? [] : leaks(sessions ?? [], running);
+      const { connections, sessions, leaked, pool, statements, supabase, capacity } = found;
+      const { running, previous, between = [] } = found.compared ?? {};
       const roots = (sessions ?? []).filter(mayEnd).slice(0, maxEnded);
       const slow = statements?.find(({ index }) => index !== undefined);
       const waiting = pool !== undefined && kit.waitsLong(pool);
@@ -79,11 +84,12 @@ export const databaseConnectionIssues = kit.defineRunbook(
       return [
         running !== undefined &&
           previous !== undefined &&
-          leaked.length > 0 &&
+          found.mayReturn &&
           kit.rollBackTo({
             scope,
             running,
             previous,
+            between,
             why: leaked.map(
               ({ pid, application, seconds, query }) =>
                 `${pid} (${application}) forgot its transaction ${seconds} s ago, after ${running.version} went live: ${query}`,

@@ -1,5 +1,5 @@
 /**
- * Procedure: deploy one release to one environment and see that it serves.
+ * Give one release its traffic and see that it serves: for game days and tests, where no approval is asked. Elsewhere it is refused.
  * Granted by `serviceControl`; the provider moves traffic only to healthy instances. The release is `running` in the ledger at
  * once, `verified good` only when its health holds.
  */
@@ -26,7 +26,9 @@ export async function deployRelease({
   const { workflowId, runId } = workflowInfo();
   const holder = `${workflowId}/${runId}`;
   const of = { service, environment, key: `${holder}:deploy` };
-  if (patched('policy-names-runners')) await policy(of);
+  const known = patched('policy-names-runners') ? await policy(of) : undefined;
+  if (known?.unapprovedReleases !== true && patched('game-days-only'))
+    throw ApplicationFailure.nonRetryable('only game days of the embedded platform do this: use "deploy"', 'Refused');
 
   let grant = await requestChange({ ...of, holder, kind: 'deploy', summary: `deploy ${ref}` });
   for (let tries = 1; !grant.granted && grant.because === 'busy' && tries < BUSY_TRIES; tries += 1) {

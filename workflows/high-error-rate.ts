@@ -42,7 +42,8 @@ export const highErrorRate = kit.defineRunbook(
         () => app.recentReleases(scope),
         kit.judgeReleases(Date.now()),
       );
-      const { running, previous } = releases.value ?? {};
+      const compared = await kit.returnTo(run, releases.value);
+      const { running, previous } = compared;
       const release = running?.version;
       const inRelease = release === undefined ? window : { ...window, release };
       const changesAt = async (trace: StackTrace | undefined) => {
@@ -66,8 +67,12 @@ export const highErrorRate = kit.defineRunbook(
         run.check('load', () => app.saturation(window), kit.judgeSaturation),
         run.check('feature flags', () => app.flagStates(scope), kit.judgeFlags),
       ]);
+      const fresh = (patterns.value ?? []).filter((pattern) => pattern.newInRelease);
       return {
         releases: releases.value,
+        compared,
+        fresh,
+        mayReturn: fresh.length === 0 || (await kit.isServed(run, previous)),
         patterns: patterns.value,
         correlations: correlations.value,
         load,
@@ -76,21 +81,22 @@ export const highErrorRate = kit.defineRunbook(
       };
     };
 
-    const propose = ({ releases, patterns, load, ...found }: Awaited<ReturnType<typeof diagnose>>) => {
-      const { correlations, flags, commits } = found;
-      const { running, previous, maxInstances = 1 } = releases ?? {};
-      const fresh = (patterns ?? []).filter((pattern) => pattern.newInRelease);
+    const propose = ({ releases, compared, patterns, load, ...found }: Awaited<ReturnType<typeof diagnose>>) => {
+      const { correlations, flags, commits, fresh, mayReturn } = found;
+      const { running, previous, between } = compared;
+      const { maxInstances = 1 } = releases ?? {};
       const suspect = correlations?.flags.find(
         ({ flag, share, value }) =>
           share >= kit.CORRELATED && isOn(value) && flags?.some((one) => one.flag === flag && one.enabled),
       );
       const flag = flags?.find((one) => one.flag === suspect?.flag);
       return [
-        fresh.length > 0 && running && previous
+        fresh.length > 0 && running && previous && mayReturn
           ? kit.rollBackTo({
               scope,
               running,
               previous,
+              between,
               why: [
                 ...fresh.map((pattern) => `new in ${running.version}: ${pattern.count} × ${pattern.title}`),
                 ...commits.map(({ what }) => `commit ${what}`),

@@ -45,7 +45,7 @@ export const performanceDegradation = kit.defineRunbook(
     let bad = kit.badOf({ routes: undefined, memory: undefined, vitals: undefined });
 
     const diagnose = async (): Promise<
-      kit.PerformanceEvidence & { suspects: kit.Suspect[]; compared: kit.Compared }
+      kit.PerformanceEvidence & { suspects: kit.Suspect[]; compared: kit.Compared; mayReturn: boolean }
     > => {
       const now = Date.now();
       const [releases, good] = await Promise.all([
@@ -107,7 +107,8 @@ export const performanceDegradation = kit.defineRunbook(
       const suspects = kit.suspectsOf(found, run.policy, now);
       await run.check('top suspect', async () => suspects, kit.judgeSuspects(compared));
       await run.check('action items', async () => (suspects.length > 0 ? kit.actionItems(found) : []), kit.judgeItems);
-      return { ...found, suspects, compared };
+      const mayReturn = suspects[0]?.began !== true || (await kit.isServed(run, previous));
+      return { ...found, suspects, compared, mayReturn };
     };
 
     const propose = (found: Awaited<ReturnType<typeof diagnose>>) => {
@@ -119,7 +120,6 @@ export const performanceDegradation = kit.defineRunbook(
       const index = found.statements?.find((one) => one.index !== undefined)?.index;
       const leaking = (found.memory ?? []).filter(kit.isLeaking).map(({ instance }) => instance);
       const why = suspect.evidence.map((line) => line.slice(0, 500));
-      const origin = between.length === 0 ? why : [...why, `never verified good: ${between.slice(0, 5).join(', ')}`];
       const more = Math.min((running?.instances ?? 0) * 2, maxInstances);
       return [
         suspect.kind === 'slow-route' &&
@@ -141,7 +141,11 @@ export const performanceDegradation = kit.defineRunbook(
             act: change.turnOnCaching,
             undoIt: change.undoTurnOnCaching,
           }),
-        suspect.began && running && previous && kit.rollBackTo({ scope, running, previous, why: origin, by: change }),
+        suspect.began &&
+          running &&
+          previous &&
+          found.mayReturn &&
+          kit.rollBackTo({ scope, running, previous, between, why, by: change }),
         suspect.kind === 'slow-query' && index !== undefined && kit.makeIndex({ scope, index, why, by: change }),
         suspect.kind === 'leak' &&
           running !== undefined &&

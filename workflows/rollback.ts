@@ -10,6 +10,8 @@ import type * as ports from '../src/contracts/ports.ts';
 import * as kit from '../src/runbook/index.ts';
 
 const look = proxyActivities<ports.Migrations & ports.Deployments>(kit.mitigation);
+/** What is under way ends within a minute, or a person is asked. */
+const settled = proxyActivities<ports.Migrations>({ ...kit.mitigation, scheduleToCloseTimeout: '2 minutes' });
 const { ledger } = proxyActivities<ports.ChangeControl>(kit.delivery);
 
 const [IDENTIFY, REVERT] = ['Identify the last known good version', 'Revert the deployment'] as const;
@@ -30,7 +32,7 @@ export const rollback = kit.defineProcedure(
       required: true,
     });
     if (found === undefined) return run.refuse('no version to return to');
-    const { bad, target } = found;
+    const { bad, target, checked } = found;
     const { version, commit, digest, schema } = target;
     run.about({ version, commit });
     const summary = `roll back to ${version}`;
@@ -41,12 +43,13 @@ export const rollback = kit.defineProcedure(
       REVERT,
       async () => {
         const fence = await run.mayAct({ kind: 'roll-back', version, running: bad, summary });
+        const still = checked && patched('servable-under-grant') ? await stillServed(run, target, fence) : '';
         const done = await look.release({ ...scope, ref: version, commit, key: `${run.key}:release`, fence });
         run.serves(version);
         came?.('not-measurable');
-        return done;
+        return `${done.summary}${still}`;
       },
-      { tell: ({ summary }) => summary, required: true },
+      { tell: (told) => told, required: true },
     );
     const healthy = await run.step(HEALTH, () => kit.staysHealthy(run, version), { tell: (told) => told });
     if (healthy !== undefined) came?.('helped');
@@ -82,7 +85,29 @@ async function identify(run: kit.ProcedureRun, named: string | undefined) {
   const target = choice.find(({ commit }) => unserved(commit) === undefined);
   if (target === undefined)
     return run.refuse(choice.map(({ version, commit }) => `${version}: ${unserved(commit)?.reason}`).join('; '));
-  return { bad, target, unchecked: typeof served === 'string' ? `; not checked against the schema: ${served}` : '' };
+  const checked = run.policy.deployment.migrations && typeof served !== 'string';
+  const unchecked = typeof served === 'string' ? `; not checked against the schema: ${served}` : '';
+  return { bad, target, checked, unchecked };
+}
+
+/**
+ * A deployment that this has taken over from may be about to take from the schema what the target needs: it must not, and what
+ * it has done is looked at again. Ends the run where the target is no longer served. What is to be added where nobody could look.
+ */
+async function stillServed(
+  run: kit.ProcedureRun,
+  { version, commit }: { version: string; commit: string },
+  fence: number,
+): Promise<string> {
+  const { service, environment } = run.order;
+  const under = { key: `${run.key}:settled`, fence };
+  try {
+    const [found] = await settled.servable({ service, environment, commits: [commit], under });
+    return found?.servable === false ? run.refuse(`${version}: ${found.reason}`) : '';
+  } catch (error) {
+    if (kit.typeOf(error) !== 'Unavailable') throw error;
+    return `; not checked against the schema again: ${kit.say(error)}`;
+  }
 }
 
 /** The answer, or why there is none. */

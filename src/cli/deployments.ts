@@ -54,7 +54,9 @@ export function deploymentCommands(program: Command): void {
     );
   program
     .command('rollback <service> <environment>')
-    .description('return to the last verified good version, or to the one named; no approval, never held')
+    .description(
+      'return to the last verified good version, or to the one named; no approval, and no freeze, window or deployment holds it',
+    )
     .requiredOption('--as <person>', 'who wants it')
     .option('--to <version>', 'which verified good version')
     .option('--detach', 'start it and leave')

@@ -57,7 +57,7 @@ async function showHowToApprove(context: Context, status: Status, say: (line: st
   );
   if (page === undefined) return false;
   const options = status.proposal?.options;
-  const { unless, at, then } = unanswered(status, context.settings);
+  const { unless, at, follows } = unanswered(status, context.settings);
   for (const line of [
     '',
     `It asks you: ${status.proposal?.summary}?`,
@@ -68,7 +68,7 @@ async function showHowToApprove(context: Context, status: Status, say: (line: st
     ...(options === undefined
       ? []
       : [`  It offers: ${options.join(', ')} (--option); rejecting takes back what was done.`]),
-    `  ${unless}${at === undefined ? '' : ` until ${at}`}, ${then}.`,
+    `  ${unless}${at === undefined ? '' : ` until ${at}`}, ${follows}.`,
     '',
   ])
     say(line);

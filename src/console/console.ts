@@ -62,7 +62,7 @@ export function createConsole(access: Access, log: (line: string) => void): Cons
   signInRoutes(door, entry, sessions);
   pageRoutes(door, entry, parts);
   reviewRoutes(door, entry, parts);
-  const api = createApi(parts, sessions);
+  const api = createApi(parts, sessions, entry.addressOf);
   app.route('/', api.app);
   return {
     app,

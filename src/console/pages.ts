@@ -16,7 +16,7 @@ import { ASSETS, page, type Html, type Viewer } from './pages/layout.ts';
 import { nowPage } from './pages/now.ts';
 import { objectivesPage } from './pages/objectives.ts';
 import { onCallPage } from './pages/on-call.ts';
-import { pastPage } from './pages/past.ts';
+import { pastPage, recordedPage } from './pages/past.ts';
 import { runPath } from './pages/proposal.ts';
 import { runPage, versionOf } from './pages/run.ts';
 import { refusalOf, type Parts } from './parts.ts';
@@ -50,6 +50,12 @@ export function pageRoutes(door: Door, entry: Entry, parts: Parts): void {
   };
   const shownRun = async (c: Asked, status: Status, told?: string): Promise<Html> =>
     runPage(viewer(c), { status, settings, uiUrl: uiLink(access, status), told });
+  /** Of a run that Temporal keeps no longer, what the record has. */
+  const recorded = async (c: Asked, error: unknown) => {
+    const { id = '', run } = c.req.param() as { id?: string; run?: string };
+    if (refusalOf(error)?.status !== 404 || run === undefined) return undefined;
+    return await parts.record?.incident(id, run).catch(() => undefined);
+  };
   const failed = (c: Asked, error: unknown): Response | Promise<Response> => {
     const refusal = refusalOf(error);
     if (refusal === undefined) throw error;
@@ -84,7 +90,8 @@ export function pageRoutes(door: Door, entry: Entry, parts: Parts): void {
       try {
         return await show(c, await shownRun(c, await statusOf(access, refOf(c))));
       } catch (error) {
-        return failed(c, error);
+        const kept = await recorded(c, error);
+        return kept === undefined ? failed(c, error) : await show(c, recordedPage(viewer(c), kept));
       }
     });
 

@@ -7,14 +7,17 @@ export interface Principal {
   kind: 'person' | 'token';
   /** Of the person, or of the token: `token:<name>`. */
   name: string;
+  /** Who made the token. */
+  behind?: string;
   rights: ReadonlySet<Right>;
   /** Empty: every service. */
   services: readonly string[];
 }
 
-const ofToken = ({ name, scopes, services }: ApiToken): Principal => ({
+const ofToken = ({ name, by, scopes, services }: ApiToken): Principal => ({
   kind: 'token',
   name: `token:${name}`,
+  behind: by,
   rights: new Set(scopes),
   services,
 });

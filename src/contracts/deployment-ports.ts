@@ -52,7 +52,8 @@ export interface Migrations {
   migrationPlan(of: Scope & { commit: string }): Promise<MigrationPlan>;
   /** Without a stage all that is pending; `expand` what comes before the first that takes something away. */
   migrate(of: Scope & { commit: string; key: string; fence: number; stage?: 'expand' }): Promise<readings.Effect>;
-  servable(of: Scope & { commits: string[] }): Promise<Servable[]>;
+  /** `under` a grant it stays so: no migration of an earlier one begins after it, and one that is under way is waited for. */
+  servable(of: Scope & { commits: string[]; under?: { key: string; fence: number } }): Promise<Servable[]>;
 }
 
 /** Whether a service does what it is for. */

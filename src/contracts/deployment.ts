@@ -20,6 +20,8 @@ export const DeploymentOrder = Scope.extend({
   version: Version.optional(),
   /** Who wants it: `cli:<person>`, `console:<person>`, `api:<person>`, `token:<name>`, `incident:<id>`. The person who orders does not count among those who approve. */
   orderedBy: z.string().max(100),
+  /** Who made the token that orders it; this person does not count either. */
+  onBehalfOf: Slug.optional(),
   /** Why a rule may be broken: outside a window, without evidence from staging, a release that is held. A second person must agree. */
   override: z.string().min(1).max(500).optional(),
   /** Only windows and freezes may be broken; every rule, where it is not said. */

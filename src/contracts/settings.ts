@@ -263,6 +263,8 @@ export const Policy = z.object({
     shown: z.boolean().optional(),
   }),
   runners: Runners.optional(),
+  /** Game days and tests may give a release its traffic without an approval. */
+  unapprovedReleases: z.boolean().optional(),
   /** Incidents are reviewed where this is set. */
   review: ReviewSettings.optional(),
   drills: DrillSettings.optional(),

@@ -104,6 +104,7 @@ export async function startPlatform(of: {
 
   const env: Record<string, string> = {
     ...ownVariables(stateDir, ports, secrets),
+    HOLDFAST_UNAPPROVED_RELEASES: '1',
     ...temporal?.variables,
     ...(record.supabase && {
       RECORD_SUPABASE_URL: record.supabase.url,

@@ -14,8 +14,9 @@ import { z } from 'zod';
 import { createSlack, SlackEnv, type Slack } from '../channels/slack/api.ts';
 import { answeredContent, Click, kindOf, REASON, type Answered, type ClickKind } from '../channels/slack/blocks.ts';
 import type { SignedDecision, Status } from '../contracts/index.ts';
+import { createLimiter } from '../console/limiter.ts';
 import { failure } from '../errors.ts';
-import { audited, type Trail } from '../operations/audited.ts';
+import { audit, audited, type Trail } from '../operations/audited.ts';
 import * as operations from '../operations/people.ts';
 import { DECIDE_MS, statusOf, type Access } from '../operations/temporal.ts';
 import type { Chosen } from '../sign.ts';
@@ -56,7 +57,14 @@ export function slackInteractions(access: Access, trail: Trail): Interactions {
   const slack = createSlack(parsed.data);
   const seen = openSeen(stateDir);
   const answering = new Set<Promise<void>>();
+  /** Anybody may send what is not taken: it must not fill the trail. */
+  const noted = createLimiter({ atMost: 20, withinMs: 60_000 });
 
+  const untaken = (why: 'signature' | 'replayed' | 'malformed') => {
+    const tried = { who: 'unknown', via: 'slack', what: 'click', on: '', result: 'refused' as const };
+    if (noted.take('untaken') === 0) audit(trail, { ...tried, detail: why });
+    return why;
+  };
   const answer = async ({ container, user, actions: [action], state }: Payload): Promise<void> => {
     const { channel_id: channel, message_ts: ts } = container;
     const reason = Field.safeParse(state?.values).data?.[REASON][REASON].value ?? undefined;
@@ -76,10 +84,10 @@ export function slackInteractions(access: Access, trail: Trail): Interactions {
       const at = headers.get('x-slack-request-timestamp') ?? '';
       const signature = headers.get('x-slack-signature') ?? '';
       const expected = `v0=${createHmac('sha256', secret).update(`v0:${at}:`).update(raw).digest('hex')}`;
-      if (!equal(signature, expected) || !/^\d+$/.test(at) || !recent(Number(at))) return 'signature';
-      if (!seen.isFirst(signature)) return 'replayed';
+      if (!equal(signature, expected) || !/^\d+$/.test(at) || !recent(Number(at))) return untaken('signature');
+      if (!seen.isFirst(signature)) return untaken('replayed');
       const payload = Payload.safeParse(jsonOf(new URLSearchParams(raw.toString('utf8')).get('payload')));
-      if (!payload.success) return 'malformed';
+      if (!payload.success) return untaken('malformed');
       const done = answer(payload.data).finally(() => answering.delete(done));
       answering.add(done);
       return 'taken';

@@ -6,7 +6,7 @@ import { peopleAt } from '../on-call.ts';
 export interface Unanswered {
   unless: string;
   at: string | undefined;
-  then: string;
+  follows: string;
 }
 
 /** What happens when nobody answers, by the ladder and the rule of the configuration. */
@@ -16,7 +16,7 @@ export function unanswered(status: Status, settings: Settings): Unanswered {
     return {
       unless: 'If nobody looks',
       at: waitingUntil ?? proposal.expiresAt,
-      then: 'the ladder is climbed, again every day until somebody has',
+      follows: 'the ladder is climbed, again every day until somebody has',
     };
   const unless = `${acknowledgedBy === undefined ? '' : `${acknowledgedBy} looks at it. `}If nobody answers`;
   const rule = proposal && approvalAt(settings, incident)[proposal.risk];
@@ -24,11 +24,11 @@ export function unanswered(status: Status, settings: Settings): Unanswered {
   const expires =
     waitingUntil === undefined || (expiresAt !== undefined && Date.parse(expiresAt) <= Date.parse(waitingUntil));
   const next = expires ? undefined : nextAsked(status, settings);
-  if (next !== undefined) return { unless, at: waitingUntil, then: `${next}; nothing is changed` };
+  if (next !== undefined) return { unless, at: waitingUntil, follows: `${next}; nothing is changed` };
   const at = expires || rule?.expires !== undefined ? expiresAt : waitingUntil;
-  if (proposal?.action.kind === 'go-on') return { unless, at, then: 'it goes on as if rejected' };
+  if (proposal?.action.kind === 'go-on') return { unless, at, follows: 'it goes on as if rejected' };
   const taken = rule?.onExpiry === 'reject' ? 'that is taken for a no' : 'a person must go on by hand';
-  return { unless, at, then: `nothing is changed and ${taken}` };
+  return { unless, at, follows: `nothing is changed and ${taken}` };
 }
 
 /** Whom the ladder asks next; undefined at its end. */

@@ -124,7 +124,9 @@ export function createApprovals(of: {
     const policy = of.policy();
     if (ballot === undefined || policy === undefined || !isOpen(ballot))
       return refuse(`${whyClosed()} (said to be ${by})`);
-    const why = whyNot(by, ballot.proposal, policy, now) ?? whichNot({ ...parsed.data, verdict }, ballot.proposal);
+    const chosen = ballot.chosen !== undefined && patched('one-way') ? ballot.chosen.option : undefined;
+    const why =
+      whyNot(by, ballot.proposal, policy, now) ?? whichNot({ ...parsed.data, verdict }, ballot.proposal, chosen);
     if (why !== undefined) return refuse(why);
     if ((ballot.wrongTries.get(by) ?? 0) >= WRONG_TRIES)
       return refuse(`${by} is locked for this proposal after ${WRONG_TRIES} wrong codes`);
@@ -176,8 +178,8 @@ export function createApprovals(of: {
         if (open === undefined || policy === undefined || !isOpen(open) || board.ending !== undefined)
           throw failure('NotAllowed', board.ending?.note ?? whyClosed(decision.data.digest));
         const { approvedBy } = stands(open);
-        const { proposal } = open;
-        assertMayDecide(decision.data, { proposal, workflowId, runId, approvedBy, now: Date.now() }, policy);
+        const { proposal, chosen: { option: chosen } = {} } = open;
+        assertMayDecide(decision.data, { proposal, workflowId, runId, approvedBy, chosen, now: Date.now() }, policy);
       },
     },
   );

@@ -89,7 +89,7 @@ export function whyNotAlone(
     : undefined;
 }
 
-/** Why this way of deciding cannot be chosen, else undefined. */
+/** Why this way of deciding cannot be chosen, else undefined; `chosen` is what those who approved before have. */
 export function whichNot(
   {
     verdict,
@@ -97,7 +97,10 @@ export function whichNot(
     reason,
   }: Pick<SignedDecision, 'verdict'> & { option?: string | undefined; reason?: string | undefined },
   { options, action }: Proposal,
+  chosen?: string,
 ): string | undefined {
+  if (verdict === 'approved' && chosen !== undefined && (option ?? options?.[0]) !== chosen)
+    return `"${chosen}" is approved already: approve that too, or reject`;
   const isGiven = Boolean(reason?.trim());
   if (option !== undefined && options?.includes(option) !== true)
     return `there is no option "${option}"${options === undefined ? '' : `; there are: ${options.join(', ')}`}`;
@@ -124,7 +127,15 @@ export const wonBy = ({ verdict, by, via }: Omit<NonNullable<Status['decision']>
  */
 export function assertMayDecide(
   decision: SignedDecision,
-  open: { proposal: Proposal; workflowId: string; runId: string; now: number; approvedBy: string[] },
+  open: {
+    proposal: Proposal;
+    workflowId: string;
+    runId: string;
+    now: number;
+    approvedBy: string[];
+    /** Which way those have approved. */
+    chosen?: string | undefined;
+  },
   policy: Policy,
 ): void {
   const refuse = (why: string): never => {
@@ -138,12 +149,12 @@ export function assertMayDecide(
   if (key === undefined) return refuse(`no key "${decision.keyId}" is known here`);
   if (!isSigned(decision, key)) refuse('the signature is wrong');
   const { person, breakGlass } = decision;
-  const { proposal, now, approvedBy } = open;
+  const { proposal, now, approvedBy, chosen } = open;
   const others = approvedBy.filter((one) => one !== person).length;
   const may = breakGlass
     ? (notAlone(decision) ?? whyNotAlone(person, proposal, policy, { others, now }))
     : whyNot(person, proposal, policy, now);
-  const why = may ?? whichNot(decision, proposal);
+  const why = may ?? whichNot(decision, proposal, chosen);
   if (why !== undefined) refuse(why);
   if (!breakGlass && approvedBy.includes(person)) refuse(`${person} has decided already`);
 }

@@ -78,9 +78,11 @@ export function createGrant(
           }
           if (grant.because === 'superseded') return endWith({ outcome: 'superseded', note: grant.reason });
           if (grant.because === 'busy') busy += 1;
-          if (grant.because === 'kill-switch' || busy > BUSY_TRIES || times > MOST_ASKED)
+          const isHeld = busy > BUSY_TRIES && kind !== 'roll-back'; // that waits until whoever ordered it stops it
+          if (grant.because === 'kill-switch' || isHeld || times > MOST_ASKED)
             return endWith({ outcome: granted === undefined ? 'refused' : 'rolled-back', note: grant.reason });
           ({ reason, until } = { until: undefined, ...grant });
+          if (kind === 'roll-back' && grant.because === 'busy') reason += '; take that over, and this goes on at once';
         }
         wait(reason, at, until);
         const look = of.look();

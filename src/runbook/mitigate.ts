@@ -1,4 +1,4 @@
-import { CancellationScope, proxyActivities, sleep } from '@temporalio/workflow';
+import { CancellationScope, patched, proxyActivities, sleep } from '@temporalio/workflow';
 import type { Approval, Attempt, ChangeReport, Policy, Result, Verdict } from '../contracts/index.ts';
 import type { ChangeControl } from '../contracts/ports.ts';
 import { delivery } from './activity-options.ts';
@@ -84,43 +84,62 @@ async function attempt(kit: Kit, remedy: AnyRemedy, verify: () => Promise<Verdic
   if (decided.verdict !== 'approved') return { result: { outcome: decided.verdict, note: decided.note } };
   await checkpoint(board);
   const { action, id: key, expiresAt } = decided.approval.proposal;
-  if (Date.now() >= Date.parse(expiresAt)) {
-    story.tell('expired', `The approval has expired while the run was paused: ${remedy.summary}`);
+  const expired = (): boolean => Date.now() >= Date.parse(expiresAt);
+  const askAgain = (): Tried => {
+    story.tell('expired', `The approval has expired while the run waited: ${remedy.summary}`);
     return { next: 'ask-again' };
-  }
+  };
+  if (expired()) return askAgain();
 
   const of = { service: action.service, environment: action.environment, key };
   const fence = await grant(kit, { ...of, kind: action.kind, summary: remedy.summary });
   if (typeof fence === 'string')
     return { result: { outcome: 'handed-over', note: `approved, but not done: ${fence}` } };
   let open = true;
+  let unfinished: ChangeReport['result'] = 'failed'; // nothing is done yet
+  let running: string | undefined; // only what an act or its undo has confirmed
   const report = async (result: ChangeReport['result']): Promise<void> => {
     if (!open) return;
     open = false;
-    const running =
-      action.kind !== 'roll-back'
-        ? {}
-        : {
-            running: result === 'verified' || result === 'unverified' ? action.to : action.from,
-            ...(result === 'verified' && { held: { version: action.from, reason: `rolled back by ${workflowId}` } }),
-          };
-    await reportChange({ ...of, ...running, result }).catch(() =>
+    const held =
+      action.kind === 'roll-back' && result === 'verified'
+        ? { held: { version: action.from, reason: `rolled back by ${workflowId}` } }
+        : {};
+    const serves = running === undefined ? {} : { running };
+    await reportChange({ ...of, ...serves, ...held, result }).catch(() =>
       story.tell('control', 'the safety authority could not be told; the grant ends by itself'),
     );
   };
+  const serves = (version: 'from' | 'to'): void => {
+    if (action.kind === 'roll-back') running = action[version];
+  };
   try {
-    return await actAndVerify(kit, remedy, { ...decided.approval, fence } as Approval<never>, verify, report);
+    if ((board.ending !== undefined || board.paused || expired()) && patched('checked-under-grant')) {
+      await checkpoint(board); // said while the grant was on its way
+      if (expired()) return askAgain();
+    }
+    const approval = { ...decided.approval, fence } as Approval<never>;
+    unfinished = 'unverified';
+    return await actAndVerify(kit, remedy, approval, { verify, report, serves });
   } finally {
-    await CancellationScope.nonCancellable(() => report('unverified')); // stopped or broken in between
+    await CancellationScope.nonCancellable(() => report(unfinished)); // stopped or broken in between
   }
+}
+
+/** What one remedy is done with, under its grant. */
+interface Granted {
+  verify: () => Promise<Verdict>;
+  /** How the change has ended; told once. */
+  report: (result: ChangeReport['result']) => Promise<void>;
+  /** Which of its two releases has the traffic now, as its provider has confirmed. */
+  serves: (version: 'from' | 'to') => void;
 }
 
 async function actAndVerify(
   kit: Kit,
   remedy: AnyRemedy,
   approval: Approval<never>,
-  verify: () => Promise<Verdict>,
-  report: (result: ChangeReport['result']) => Promise<void>,
+  { verify, report, serves }: Granted,
 ): Promise<Tried> {
   const { story, board } = kit;
   const { summary } = remedy;
@@ -133,6 +152,7 @@ async function actAndVerify(
   const came = noteOf(story, remedy);
   try {
     const effect = await CancellationScope.nonCancellable(() => remedy.act(approval)); // a stop never leaves it half done
+    serves('to');
     story.tell('acted', effect.summary);
     came('not-measurable');
   } catch (error) {
@@ -144,7 +164,8 @@ async function actAndVerify(
     }
     if (type === 'Fenced')
       return { result: { outcome: 'handed-over', note: `a later change has acted meanwhile: ${say(error)}` } };
-    return await undo(kit, remedy, approval, { report: () => report('failed'), came: (how) => came('failed', how) });
+    const failed = { report: () => report('failed'), came: (how: Attempt['undo']) => came('failed', how) };
+    return await undo(kit, remedy, approval, { ...failed, serves });
   }
 
   await checkpoint(board);
@@ -168,16 +189,18 @@ async function actAndVerify(
       },
     };
   story.tell('not-helped', `It did not help: ${summary}`);
-  return await undo(kit, remedy, approval, { report: () => report('undone'), came: (how) => came('not-helped', how) });
+  const useless = { report: () => report('undone'), came: (how: Attempt['undo']) => came('not-helped', how) };
+  return await undo(kit, remedy, approval, { ...useless, serves });
 }
 
 async function undo(
   { story }: Kit,
   remedy: AnyRemedy,
   approval: Approval<never>,
-  { report, came }: { report: () => Promise<void>; came: (undo: Attempt['undo']) => void },
+  of: Pick<Granted, 'serves'> & { report: () => Promise<void>; came: (undo: Attempt['undo']) => void },
 ): Promise<Tried> {
   const { undoIt } = remedy;
+  const { serves, report, came } = of;
   if (undoIt === undefined) {
     story.tell('not-undone', `It stays as it is: ${remedy.undo}`);
     came('none');
@@ -187,6 +210,7 @@ async function undo(
   story.set({ phase: 'undoing', doing: `Undoing: ${remedy.undo}.`, next: 'Diagnose again and propose what is left.' });
   try {
     const effect = await CancellationScope.nonCancellable(() => undoIt(approval));
+    serves('from');
     story.tell('undone', effect.summary);
     came('done');
   } catch (error) {

@@ -1,4 +1,11 @@
-import { allHandlersFinished, CancellationScope, condition, isCancellation, setHandler } from '@temporalio/workflow';
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  isCancellation,
+  patched,
+  setHandler,
+} from '@temporalio/workflow';
 import {
   DeploymentOrder,
   type Effect,
@@ -36,8 +43,8 @@ export interface ProcedureRun {
   plan(steps: StepPlan[]): void;
   /**
    * Do one step. What fails after its retries is asked about: try again, leave it out (where it may be), or roll back. Undefined
-   * when it was left out. `undo` must do nothing where nothing was done. What comes `last` takes nothing back when it fails: it is
-   * left out then.
+   * when it was left out. `undo` must do nothing where nothing was done. What comes `last` takes nothing back, when it fails (it is
+   * left out then) or is stopped: what came before may not be able to go on after it.
    */
   step<T>(
     name: string,
@@ -196,6 +203,7 @@ function createProcedure(kit: Kit, order: DeploymentOrder): Conducted {
     holds: (read, judge) => holds({ ...kit, read: () => judged(read, judge) }),
     async step(name, act, { tell, undo, ...when }) {
       if (undo !== undefined) list.undoable(name, undo);
+      if (when.last === true && patched('settled-at-the-last')) list.settle();
       for (;;) {
         await resumed();
         list.begin(name);
@@ -283,7 +291,7 @@ function createProcedure(kit: Kit, order: DeploymentOrder): Conducted {
         const taken = undone > 0 || serving !== undefined ? { tookTraffic: true } : {};
         if (undone > 0) return { ...end, note: `${end.note}; what was done was taken back`, ...taken };
         const traffic = serving === undefined ? 'the traffic was not touched' : `${serving} has the traffic`;
-        const note = end.outcome === 'rolled-back' ? `${end.note}; ${traffic}` : end.note;
+        const note = end.outcome === 'rolled-back' || serving !== undefined ? `${end.note}; ${traffic}` : end.note;
         return { outcome: end.outcome === 'rolled-back' ? 'failed' : end.outcome, note, ...taken };
       });
     },

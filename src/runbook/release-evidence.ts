@@ -42,7 +42,7 @@ const heldOf = (ledger: Ledger | undefined, { version, digest }: { version: stri
 /** What the running release is compared with. */
 export interface Compared {
   running?: Release | undefined;
-  /** The newest that was verified good before it, where the ledger knows one; else the one that ran before it. */
+  /** The newest that was verified good before it, where the ledger knows one; else the one that ran before it, unless that is held. */
   previous?: Release | undefined;
   /** When what came after that took the traffic. */
   since?: string | undefined;
@@ -59,7 +59,8 @@ export function comparedWith({ running, previous, recent }: Releases, ledger: Le
   const since = recent[at - 1]?.deployedAt ?? running?.deployedAt;
   const between = recent.slice(0, Math.max(0, at)).map(({ version }) => version);
   const others = [...new Set(between)].filter((version) => version !== running?.version);
-  return { running, previous: recent[at] ?? previous, since, between: others };
+  const before = previous === undefined || heldOf(ledger, previous) !== undefined ? undefined : previous;
+  return { running, previous: recent[at] ?? before, since, between: others };
 }
 
 export const judgeVerified = ({ verified = [], lastVerifiedGood }: Ledger): Judgement => {
@@ -137,9 +138,9 @@ export function reasons(evidence: Evidence, steps: { name: string }[]): string[]
   ].map((line) => line.slice(0, 500));
 }
 
-/** Who ordered it, where that is a person: `cli:responder`, `console:responder` and `api:responder` are `responder`. */
-export const askerOf = ({ orderedBy }: DeploymentOrder): string | undefined =>
-  /^(?:cli|console|api):([a-z0-9-]{1,40})$/.exec(orderedBy)?.[1];
+/** The person who ordered it, or who made the token that did: `cli:responder`, `console:responder` and `api:responder` are `responder`. */
+export const askerOf = ({ orderedBy, onBehalfOf }: DeploymentOrder): string | undefined =>
+  onBehalfOf ?? /^(?:cli|console|api):([a-z0-9-]{1,40})$/.exec(orderedBy)?.[1];
 
 /** Who may not approve it: whoever asked, where the policy wants four eyes or a rule is broken. */
 export function notBy({ order, policy }: Evidence): string[] {

@@ -3,15 +3,17 @@ import type { CreateIndex, Release, RollBack, Scale, Scope, SlowStatement } from
 import type { DatabaseIndexes, Deployments } from '../contracts/ports.ts';
 import { remedy, type AnyRemedy } from './run.ts';
 
-/** Return the traffic of the running release to the one before it. */
+/** Return the traffic of the running release to one before it; `between` ran since and were never verified good. */
 export const rollBackTo = (of: {
   scope: Scope;
   running: Release;
   previous: Release;
+  between: string[];
   why: string[];
   by: Pick<Deployments, 'rollBack' | 'undoRollBack'>;
 }): AnyRemedy => {
-  const { scope, running, previous, why, by } = of;
+  const { scope, running, previous, between, by } = of;
+  const why = between.length === 0 ? of.why : [...of.why, `never verified good: ${between.slice(0, 5).join(', ')}`];
   return remedy<RollBack>({
     summary: `Roll ${scope.service} back from ${running.version} to ${previous.version}`,
     why: [...why, `${running.version} is live since ${running.deployedAt}`].slice(-20),

@@ -25,6 +25,8 @@ export function createSteps(story: Story) {
     undoable(name: string, undo: () => Promise<Effect>): void {
       if (!undos.some((one) => one.name === name)) undos.push({ name, undo });
     },
+    /** From here on nothing is taken back: what came before stands. */
+    settle: (): void => void undos.splice(0),
     begin(name: string): void {
       story.set({ phase: 'deploying', doing: `${name}.`, next: 'The steps that are left; what fails is taken back.' });
       show(name, { state: 'running', at: now() });

@@ -1,10 +1,12 @@
 /** A real Postgres and a real git repository: migrations are applied once each, in order, and none that destroys unseen. */
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { createActivities } from '../../activities/migrations.ts';
 import { Settings, type Effect, type MigrationPlan, type Servable } from '../../src/contracts/index.ts';
+import { openJournal } from '../../src/journal.ts';
 import { runCommand } from '../../src/processes.ts';
 import { until } from '../support/until.ts';
 import { scope, settings, startDatabaseRig, type DatabaseRig } from './database-rig.ts';
@@ -70,6 +72,9 @@ const plan = (commit: string): Promise<MigrationPlan> => run((it) => it.migratio
 const orderFor = (commit: string) => ({ ...scope, commit, key: `deployment/${(fence += 1)}#migrate`, fence });
 const migrate = (order: ReturnType<typeof orderFor>): Promise<Effect> => run((it) => it.migrate(order));
 const servable = (...commits: string[]): Promise<Servable[]> => run((it) => it.servable({ ...scope, commits }));
+/** As a rollback asks under its grant. */
+const served = (commit: string, under: { key: string; fence: number }): Promise<Servable[]> =>
+  run((it) => it.servable({ ...scope, commits: [commit], under }));
 const applied = async (): Promise<{ version: string; name: string; statements: string[] }[]> =>
   (await rig.admin.query('select * from supabase_migrations.schema_migrations order by version')).rows;
 const versions = async () => (await applied()).map(({ version }) => version);
@@ -217,6 +222,27 @@ it('refuses an order that is older than the last', async () => {
   const old = orderFor(commit);
   await migrate(orderFor(commit));
   await expect(migrate(old)).rejects.toMatchObject({ type: 'Fenced' });
+});
+
+it('lets none begin that is older than a rollback, which waits for the one that is under way', async () => {
+  const before = await commitWith(FIRST);
+  await migrate(orderFor(before));
+  const drop = { '003_drop.sql': '-- holdfast: contract\nalter table log drop column line;' };
+  const after = await commitWith({ ...FIRST, ...drop, '004_more.sql': 'create table more (line text)' });
+  const user = new Client({ connectionString: rig.ownerUrl });
+  await user.connect();
+  await user.query('begin; select * from log');
+  const migrating = migrate(orderFor(after));
+  migrating.catch(() => undefined);
+  const waiting = () => rig.admin.query(`select from pg_stat_activity where wait_event_type = 'Lock'`);
+  await until(async () => (await waiting()).rowCount === 1);
+  const under = { key: 'rollback:settled', fence: (fence += 1) };
+  const rollback = served(before, under);
+  await until(() => openJournal(rig.stateDir, 'migrations', scope).knows(under.key));
+  await user.end();
+  await expect(migrating).rejects.toMatchObject({ type: 'Fenced' });
+  expect(await rollback).toMatchObject([{ servable: false, reason: expect.stringContaining('003_drop') }]);
+  expect(await versions()).not.toContain('004');
 });
 
 it('ends the statement in the server when it is cancelled', async () => {

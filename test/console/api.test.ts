@@ -1,3 +1,5 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { readAudit } from '../../src/audit.ts';
 import type { Status } from '../../src/contracts/index.ts';
 import { until } from '../support/until.ts';
@@ -111,11 +113,29 @@ it('never takes a decision of a token, nor a rollback of production, and sees on
   await stop(open);
 });
 
+it('orders by a token on behalf of whoever made it, who is not asked about it', async () => {
+  const order = { service: 'shop', environment: 'staging', ref: '1.4.0' };
+  const started = await call(token(['deploy']), 'POST', '/deployments', order);
+  expect(started).toMatchObject({ status: 200, body: { workflowId: 'deployment.shop.staging' } });
+  const { events } = await rig.client.workflow.getHandle('deployment.shop.staging').fetchHistory();
+  const [input] = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
+  expect(JSON.parse(Buffer.from(input?.data ?? []).toString())).toMatchObject({
+    orderedBy: 'token:robot',
+    onBehalfOf: 'cto',
+  });
+  await rig.client.workflow.getHandle('deployment.shop.staging').signal('stop', { by: 'test' });
+});
+
 it('makes, lists and revokes tokens; the secret is told once and works until then', async () => {
   const cto = session('cto');
-  const made = await call(cto, 'POST', '/tokens', { name: 'ci', scopes: ['read'], days: 1 });
+  const [wanted, key] = [{ name: 'ci', scopes: ['read'], days: 1 }, { 'idempotency-key': 'token-1' }];
+  const made = await call(cto, 'POST', '/tokens', wanted, key);
   const secret = String(made.body['token']);
   expect(secret).toMatch(/^hft_/);
+  const again = await call(cto, 'POST', '/tokens', wanted, key);
+  expect(again).toMatchObject({ status: 409, body: { detail: expect.stringContaining('its answer is given once') } });
+  for (const file of globSync('console.sqlite*', { cwd: rig.stateDir }))
+    expect(readFileSync(join(rig.stateDir, file), 'latin1')).not.toContain(secret);
   expect(await call(secret, 'GET', '/session')).toMatchObject({
     status: 200,
     body: { name: 'token:ci', kind: 'token' },
@@ -125,6 +145,8 @@ it('makes, lists and revokes tokens; the secret is told once and works until the
   expect(JSON.stringify(listed)).not.toContain(secret);
   expect(await call(cto, 'DELETE', `/tokens/${String(made.body['id'])}`)).toMatchObject({ status: 200 });
   expect(await call(secret, 'GET', '/session')).toMatchObject({ status: 401 });
+  const tried = { who: 'unknown', via: 'api', what: 'GET /api/session', result: 'refused' };
+  expect(readAudit(rig.stateDir, 1)).toMatchObject([tried]);
   const expired = rig.store.createToken({
     name: 'old',
     scopes: ['read'],

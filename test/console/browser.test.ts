@@ -150,7 +150,11 @@ inBrowser('the console in a browser', () => {
     const open = await rig.waiting({ summary: 'the checkout fails for every fifth buyer' });
     await rig.client.workflow.getHandle(open.workflowId).signal('stop', { by: 'test' });
     const { RECORD_SUPABASE_URL: url = '', RECORD_SUPABASE_SECRET_KEY: key = '' } = rig.config.env;
-    await createRecord({ url, key }).save(await rig.ended(open));
+    const ended = await rig.ended(open);
+    const record = createRecord({ url, key });
+    await record.save(ended);
+    const incident = { ...ended.incident, summary: 'the shop window was empty' };
+    await record.save({ ...ended, incident, runId: '00000000-0000-4000-8000-000000000000' }); // of years ago
     const page = await signedIn('viewer');
     await page.goto(`${rig.url}/past`);
     const search = async (words: string): Promise<void> => {
@@ -161,6 +165,11 @@ inBrowser('the console in a browser', () => {
     await page.getByText('Nothing was found').waitFor();
     await search('CHECKOUT stopped');
     await page.getByRole('link', { name: /every fifth buyer/ }).waitFor();
+    expect(await accessibility(page)).toEqual([]);
+    await search('window empty');
+    await page.getByRole('link', { name: /window was empty/ }).click();
+    await page.getByText('Temporal keeps it no longer').waitFor();
+    await page.getByText('Proposed: Roll shop back from v2 to v1').waitFor();
     expect(await accessibility(page)).toEqual([]);
     await page.context().close();
   });

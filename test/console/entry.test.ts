@@ -27,3 +27,15 @@ it('limits tries by whom the proxy in front has seen, not by what that one says 
 it('believes no header where there is no proxy', async () => {
   expect(await addressWith('0', '203.0.113.9')).toBe('127.0.0.1');
 });
+
+it.each([
+  ['https://holdfast.example', '__Host-holdfast=key; Path=/; HttpOnly; Secure; SameSite=Strict'],
+  ['http://127.0.0.1:4100', 'holdfast=key; Path=/; HttpOnly; SameSite=Strict'],
+])('keeps the session of %s from scripts and from other sites', async (publicUrl, cookie) => {
+  const entry = createEntry({ access: { config: { HOLDFAST_PUBLIC_URL: publicUrl } } } as unknown as Parts);
+  const app = new Hono().get('/', (c) => {
+    entry.start(c as unknown as Asked, 'key');
+    return c.text('');
+  });
+  expect((await app.request('/')).headers.get('set-cookie')).toBe(cookie);
+});

@@ -220,6 +220,8 @@ it('takes no click that is forged, replayed, too old or of the future', async ()
     { ...signed(body), 'x-slack-signature': '' },
   ])
     expect(await post(body, headers as Record<string, string>)).toBe(401);
+  const tried = { who: 'unknown', via: 'slack', what: 'click', result: 'refused', detail: 'signature' };
+  expect(readAudit(rig.stateDir, 50)).toContainEqual(expect.objectContaining(tried));
   expect((await incident.status()).phase).toBe('waiting');
 
   const rejecting = bodyOf(incident.ts, 'reject', incident.valueOf('reject'));

@@ -39,8 +39,8 @@ const goOn: Partial<Proposal> = {
 };
 const last = { waitingFor: ['ben'] };
 const told = (status: Status, rule?: Rule): string => {
-  const { unless, at, then } = unanswered(status, settingsWith(rule));
-  return `${unless} until ${at}, ${then}`;
+  const { unless, at, follows } = unanswered(status, settingsWith(rule));
+  return `${unless} until ${at}, ${follows}`;
 };
 
 it.each<[string, Status, Rule | undefined, string]>([

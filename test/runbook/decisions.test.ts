@@ -60,6 +60,14 @@ it.each<[string, SignedDecision, string]>([
   expect(() => assertMayDecide(wrong, open, policy)).toThrow(message);
 });
 
+it('counts nobody for another way than the one that others have approved already', () => {
+  const ways = { ...open, proposal: { ...proposal, options: ['retry', 'skip'] }, approvedBy: ['lead'], chosen: 'skip' };
+  for (const option of [undefined, 'retry'])
+    expect(() => assertMayDecide(decision({ option }), ways, policy)).toThrow('"skip" is approved already');
+  expect(() => assertMayDecide(decision({ option: 'skip', reason: 'flaky' }), ways, policy)).not.toThrow();
+  expect(() => assertMayDecide(decision({ verdict: 'declined' }), ways, policy)).not.toThrow();
+});
+
 it('signs equal values as equal bytes, whatever the order of their fields', () => {
   expect(canonical({ b: [{ d: 1, c: 2 }], a: null })).toBe(canonical({ a: null, b: [{ c: 2, d: 1 }] }));
 });

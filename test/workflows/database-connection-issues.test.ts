@@ -100,6 +100,8 @@ it('rolls the release back that leaks connections, instead of ending what it wou
   const run = await start({ sessionsInTheWay: async () => leaked });
   const { action, why } = (await proposed(run)) ?? {};
   expect(action).toMatchObject({ kind: 'roll-back', from: 'v2', to: 'v1' });
+  const checks = (await run.status()).findings.map(({ check }) => check);
+  expect(checks).toEqual(expect.arrayContaining(['last verified good', 'the schema can serve v1']));
   expect(why).toContainEqual(expect.stringContaining('forgot its transaction 120 s ago, after v2 went live'));
   await run.decide('approved', 'responder');
   expect(await run.result()).toMatchObject({ outcome: 'mitigated' });

@@ -47,10 +47,12 @@ describe('the high error rate runbook', () => {
       'error patterns',
       'error ratio',
       'feature flags',
+      'last verified good',
       'load',
       'recent code changes',
       'recent deployments',
       'stack traces',
+      'the schema can serve v1',
     ]);
     await run.handle.signal('stop', { by: 'test' });
     await run.result();

@@ -281,6 +281,7 @@ it('covers every line of the diagnosis', async () => {
     'recent code changes',
     'recent deployments',
     'slow statements',
+    'the schema can serve v1',
     'top suspect',
     'web vitals in the laboratory',
     'web vitals of users',

@@ -97,6 +97,25 @@ it('takes from the database what the release before may need only when the new o
   expect(reports).toMatchObject([{ result: 'verified', release: { schema: '0003-drop' } }]);
 });
 
+it.each([
+  ['stop', 'stopped'],
+  ['takeOver', 'taken-over'],
+])(
+  'gives no traffic back to what the schema may no longer serve, when %s comes while it is changed',
+  async (name, outcome) => {
+    const run: Awaited<ReturnType<typeof start>> = await start({
+      migrationPlan: async () => plan,
+      migrate: async ({ stage }) => {
+        if (stage === undefined) await run.handle.signal(name, { by: 'lead' });
+        return { changed: true, summary: 'taken away' };
+      },
+    });
+    await approved(run);
+    expect(await run.result()).toMatchObject({ outcome });
+    expect(run.did).toEqual(['1.4.0:5', '1.4.0:25', '1.4.0:all']);
+  },
+);
+
 it('keeps the release where that last step fails and people leave it out', async () => {
   const reports: object[] = [];
   const run = await start({
@@ -113,6 +132,14 @@ it('keeps the release where that last step fails and people leave it out', async
   await run.decide('declined', 'lead');
   expect(await run.result()).toMatchObject({ outcome: 'released', note: expect.stringContaining('verified good') });
   expect(reports).toMatchObject([{ result: 'verified', release: { schema: '0002-add' } }]);
+});
+
+it('does not count whoever made the token that ordered it', async () => {
+  const run = await start({}, { orderedBy: 'token:ci', onBehalfOf: 'lead' });
+  const { proposal } = await run.until(({ phase }) => phase === 'waiting');
+  expect(proposal?.notBy).toEqual(['lead']);
+  await run.handle.signal('stop', { by: 'responder' });
+  await run.result();
 });
 
 it('is refused when the version was taken back and held while people were asked', async () => {

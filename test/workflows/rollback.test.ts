@@ -106,6 +106,35 @@ const unserved: Partial<Ports> = {
       return { commit, servable, reason: servable ? 'it has all' : '0007-drop.sql took orders.note away' };
     }),
 };
+it('waits for as long as another change is being made, and says what to do about that', async () => {
+  let asked = 0;
+  const run = await start({
+    requestChange: async () => {
+      asked += 1;
+      if (asked > 50) return { granted: true, fence: 9 };
+      return { granted: false, because: 'busy', reason: 'another change runs: make an index (incident.shop)' };
+    },
+  });
+  const { doing } = await run.until(({ doing: now }) => now.includes('another change'));
+  expect(doing).toContain('(incident.shop); take that over, and this goes on at once');
+  expect(await run.result()).toMatchObject({ outcome: 'released' });
+});
+
+it('goes nowhere where a deployment that it took over from has taken from the schema what the target needs', async () => {
+  const asked: object[] = [];
+  const run = await start({
+    servable: async ({ commits, under }) => {
+      if (under !== undefined) asked.push(under);
+      const servable = under === undefined;
+      return commits.map((commit) => ({ commit, servable, reason: '0007-drop.sql took orders.note away' }));
+    },
+  });
+  const note = '1.3.0: 0007-drop.sql took orders.note away';
+  expect(await run.result()).toMatchObject({ outcome: 'refused', note });
+  expect(asked).toMatchObject([{ fence: 9 }]);
+  expect(run.traffic).toEqual([]);
+});
+
 it('takes the next older one where the schema can no longer serve the newest', async () => {
   const run = await start(unserved);
   await run.result();
@@ -125,7 +154,7 @@ it('refuses what was never verified good', async () => {
 
 it('pages a person when the version it returned to is not healthy either', async () => {
   const run = await start({ errorRatio: async () => ({ ratio: 0.4, requests: 1000, windowSeconds: 300 }) });
-  const note = 'errors or response times are beyond their objectives: 40.00 % of 1000 requests failed';
+  const note = 'errors or response times are beyond their objectives: 40 % of 1000 requests failed';
   expect(await run.result()).toMatchObject({ note: expect.stringContaining(note) });
   expect((await run.status()).attempts).toMatchObject([{ target: '1.4.0', result: 'not-helped' }]);
   await run.handedOver();

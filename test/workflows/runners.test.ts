@@ -71,8 +71,18 @@ it('deploys through the runner, and reads the environment before it where that i
   expect(run.calls.filter(reaches)).toEqual(['flagStates']); // of staging
 });
 
+it('gives no release its traffic without an approval, but on a game day', async () => {
+  const order = { service: 'shop', environment: 'production', ref: 'v3' };
+  const policy = async () => policyOf({ unapprovedReleases: false });
+  const run = await start('deployRelease', order, { policy });
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'Refused' } });
+  expect(there.calls).toEqual([]);
+});
+
 it('gives one release its traffic through the runner', async () => {
-  const run = await start('deployRelease', { service: 'shop', environment: 'production', ref: 'v3' });
+  const gameDay = async () => ({ ...(await policy()), unapprovedReleases: true });
+  const order = { service: 'shop', environment: 'production', ref: 'v3' };
+  const run = await start('deployRelease', order, { policy: gameDay });
   await run.handle.result();
   expect(there.calls).toEqual(['release', 'httpHealth']);
   expect(run.calls.filter(reaches)).toEqual([]);

@@ -1,16 +1,22 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { getConnInfo } from '@hono/node-server/conninfo';
 import { failure } from '../../errors.ts';
 import { audited } from '../../operations/audited.ts';
 import type { Parts } from '../parts.ts';
 import type { Sessions } from '../sign-in.ts';
+import type { Asked } from '../routes.ts';
 import { answers, body, type Endpoint } from './endpoint.ts';
+import { NO_STORE } from './keys.ts';
 import * as schemas from './schemas.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Sessions of people, and tokens of machines. */
-export function accessRoutes(endpoint: Endpoint, parts: Parts, sessions: Sessions): void {
+export function accessRoutes(
+  endpoint: Endpoint,
+  parts: Parts,
+  sessions: Sessions,
+  addressOf: (c: Asked) => string,
+): void {
   const { store } = parts;
   const open = createRoute({
     method: 'post',
@@ -21,7 +27,7 @@ export function accessRoutes(endpoint: Endpoint, parts: Parts, sessions: Session
   endpoint('anyone', open, async (c) => {
     const { email: given, password, code } = c.req.valid('json');
     const email = given.trim().toLowerCase();
-    const ways = sessions.ways(email, getConnInfo(c).remote.address ?? 'unknown');
+    const ways = sessions.ways(email, addressOf(c));
     if (password === undefined && code === undefined) {
       await ways.sendCode(email);
       return c.json({ sent: true }, 200);
@@ -72,7 +78,7 @@ export function accessRoutes(endpoint: Endpoint, parts: Parts, sessions: Session
       if (strange.length > 0) throw failure('Refused', `there is no service ${strange.join(', ')}`);
       return store.createToken({ ...of, by: principal.name, expires });
     });
-    return c.json(made, 200);
+    return c.json(made, 200, NO_STORE);
   });
   const revoke = createRoute({
     method: 'delete',

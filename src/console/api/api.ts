@@ -1,7 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Next } from 'hono';
 import { HTTPException } from 'hono/http-exception';
-import { getConnInfo } from '@hono/node-server/conninfo';
 import { z } from 'zod';
 import { audit } from '../../operations/audited.ts';
 import { createLimiter } from '../limiter.ts';
@@ -24,7 +23,11 @@ const problem = (c: Asked, status: number, detail: string): Response =>
   });
 
 /** The API under `/api`, described by `/api/openapi.json`. Who asks shows a session or a token as bearer; cookies count for nothing here. */
-export function createApi(parts: Parts, sessions: Sessions): { app: OpenAPIHono<Env>; routes: Routed[] } {
+export function createApi(
+  parts: Parts,
+  sessions: Sessions,
+  addressOf: (c: Asked) => string,
+): { app: OpenAPIHono<Env>; routes: Routed[] } {
   const { access, store, log } = parts;
   const routes: Routed[] = [];
   const app = new OpenAPIHono<Env>({
@@ -32,11 +35,13 @@ export function createApi(parts: Parts, sessions: Sessions): { app: OpenAPIHono<
       result.success ? undefined : problem(c as Asked, 400, z.prettifyError(result.error as z.ZodError).slice(0, 1000)),
   });
   const limiter = createLimiter({ atMost: access.config.HOLDFAST_API_PER_MINUTE, withinMs: MINUTE_MS });
+  /** Whoever has no name cannot fill the audit trail. */
+  const nameless = createLimiter({ atMost: 60, withinMs: MINUTE_MS });
 
   const check = (c: Asked, rule: Rule): Response | undefined => {
     const secret = /^Bearer (hf[st]_[\w-]{43})$/.exec(c.req.header('authorization') ?? '')?.[1];
     const principal = secret === undefined ? undefined : principalOf(secret, store, access.settings);
-    const seconds = limiter.take(principal?.name ?? getConnInfo(c).remote.address ?? 'unknown');
+    const seconds = limiter.take(principal?.name ?? addressOf(c));
     if (seconds > 0) {
       const limited = problem(c, 429, `wait ${seconds} seconds`);
       limited.headers.set('retry-after', String(seconds));
@@ -44,6 +49,11 @@ export function createApi(parts: Parts, sessions: Sessions): { app: OpenAPIHono<
     }
     if (rule === 'anyone') return undefined;
     if (principal === undefined) {
+      const what = `${c.req.method} ${c.req.path}`;
+      const tried = { who: 'unknown', via: 'api', what, on: c.req.param('id') ?? '' };
+      const detail = 'the bearer is no session and no token in force';
+      if (c.req.header('authorization') !== undefined && nameless.take('') === 0)
+        audit(parts, { ...tried, result: 'refused', detail });
       const unknown = problem(c, 401, 'show a session or a token as bearer: "holdfast login" opens a session');
       unknown.headers.set('www-authenticate', 'Bearer');
       return unknown;
@@ -78,7 +88,7 @@ export function createApi(parts: Parts, sessions: Sessions): { app: OpenAPIHono<
 
   runRoutes(endpoint, parts);
   serviceRoutes(endpoint, parts);
-  accessRoutes(endpoint, parts, sessions);
+  accessRoutes(endpoint, parts, sessions, addressOf);
 
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   const document = app.getOpenAPI31Document({ openapi: '3.1.0', info: { title: 'Holdfast', version: '1' } });

@@ -3,11 +3,16 @@ import type { MiddlewareHandler } from 'hono';
 import type { Store } from '../store.ts';
 import type { Asked, Env } from '../routes.ts';
 
+/** Of an answer with a secret: it is given once, and kept nowhere. */
+export const NO_STORE = { 'cache-control': 'no-store' };
+
 const KEY = /^[\x21-\x7e]{1,200}$/;
+
+const TOLD = 'this was done, and its answer is given once: revoke what it made, and make another';
 
 /**
  * Answers a write with a known `Idempotency-Key` as it was answered first, for a day. A key belongs to one caller and one request;
- * what failed on our side may be tried again. Source: IETF draft "The Idempotency-Key HTTP Header Field".
+ * what failed on our side may be tried again. Of an answer that is not to be stored it keeps that it was given. Source: IETF draft "The Idempotency-Key HTTP Header Field".
  */
 export function onceByKey(
   store: Store,
@@ -37,7 +42,9 @@ export function onceByKey(
       throw error;
     }
     if (c.res.status >= 500 || c.res.status === 429) return store.dropAnswer(name, key);
-    store.keepAnswer(name, key, c.res.status, await c.res.clone().text());
+    const secret = c.res.status < 400 && c.res.headers.get('cache-control') === NO_STORE['cache-control'];
+    const told = secret ? refuse(c, 409, TOLD) : c.res.clone();
+    store.keepAnswer(name, key, told.status, await told.text());
     return undefined;
   };
 }

@@ -91,6 +91,7 @@ export function runRoutes(endpoint: Endpoint, parts: Parts): void {
     const order = DeploymentOrder.parse({
       ...Object.fromEntries(asked),
       orderedBy: principal.kind === 'person' ? `api:${principal.name}` : principal.name,
+      ...(principal.behind !== undefined && { onBehalfOf: principal.behind }),
     });
     const { service, environment } = order;
     const noted = { who: principal.name, via: 'api', what: `start ${kind}`, on: `${kind}.${service}.${environment}` };

@@ -43,7 +43,9 @@ export const MessageBody = z
   .openapi('Message');
 export const Accepted = z.object({ accepted: z.literal(true) }).openapi('Accepted');
 
-export const OrderBody = DeploymentOrder.omit({ orderedBy: true }).strict().openapi('DeploymentOrder');
+export const OrderBody = DeploymentOrder.omit({ orderedBy: true, onBehalfOf: true })
+  .strict()
+  .openapi('DeploymentOrder');
 export const RollbackBody = DeploymentOrder.pick({ service: true, environment: true })
   .extend({ to: DeploymentOrder.shape.ref })
   .strict()

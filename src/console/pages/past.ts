@@ -1,7 +1,9 @@
 import { html } from 'hono/html';
+import type { Status } from '../../contracts/index.ts';
 import type { IncidentRecord, RecordedIncident } from '../../record.ts';
 import { moment, page, type Html, type Viewer } from './layout.ts';
 import { runPath } from './proposal.ts';
+import { newestFirst } from './run.ts';
 
 const SHOWN = 50;
 
@@ -26,6 +28,22 @@ export async function pastPage(viewer: Viewer, record: IncidentRecord | undefine
               </ol>`
     }`;
   return page(viewer, { title: 'Past incidents', here: '/past', body });
+}
+
+/** An incident of which Temporal has nothing any more. */
+export function recordedPage(viewer: Viewer, one: RecordedIncident & { timeline: Status['timeline'] }): Html {
+  const title = `${one.runbook.replaceAll('-', ' ')} on ${one.service} ${one.environment}: ${one.summary}`;
+  const body = html`<p class="soft">
+      <span class="tag ${one.severity}">${one.severity}</span> · since ${moment(one.openedAt)} · as the record has it;
+      Temporal keeps it no longer
+    </p>
+    <h1>${title}</h1>
+    <p class="lead">
+      <strong>${one.outcome === undefined ? one.phase : `Closed as ${one.outcome}.`}</strong> ${one.note ?? ''}
+    </p>
+    <h2>Timeline</h2>
+    ${newestFirst(one.timeline)}`;
+  return page(viewer, { title: title.slice(0, 80), here: '/past', body });
 }
 
 const line = (one: RecordedIncident): Html =>

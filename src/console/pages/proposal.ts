@@ -17,8 +17,8 @@ export const openProposal = ({ phase, proposal }: Status): Status['proposal'] =>
 
 /** What happens when nobody answers, and how long that is from now. */
 export function ifNobody(status: Status, settings: Settings): Html {
-  const { unless, at, then } = unanswered(status, settings);
-  return html`${unless}${at === undefined ? '' : html` ${left(at)} (${moment(at)})`}, ${then}.`;
+  const { unless, at, follows } = unanswered(status, settings);
+  return html`${unless}${at === undefined ? '' : html` ${left(at)} (${moment(at)})`}, ${follows}.`;
 }
 
 /** What is asked: the exact action, why, its risk and undo, what happens without an answer, and the form to answer with. */

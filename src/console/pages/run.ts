@@ -3,7 +3,7 @@ import type { Settings, Status, Step } from '../../contracts/index.ts';
 import { MESSAGES, type Message } from '../../operations/people.ts';
 import { isSecondLook } from '../../operations/runs.ts';
 import { charts } from './charts.ts';
-import { csrfField, moment, page, type Html, type Viewer } from './layout.ts';
+import { csrfField, left, moment, page, type Html, type Viewer } from './layout.ts';
 import { aloneNote } from './break-glass.ts';
 import { openProposal, proposalCard, runPath } from './proposal.ts';
 
@@ -44,14 +44,14 @@ export function runPage(
 
 /** What it does and will do; where it asks something, the proposal says it. */
 function state(status: Status): Html | string {
-  const { paused, doing, next, outcome, note } = status;
+  const { paused, doing, next, outcome, note, waitingUntil } = status;
   if (outcome !== undefined)
     return html`<p class="lead" role="status"><strong>Closed as ${outcome}.</strong> ${note ?? ''}</p>`;
   if (paused)
     return html`<p class="lead" role="status"><strong>Paused.</strong> Nothing new begins until it is resumed.</p>`;
   if (openProposal(status) !== undefined) return '';
   return html`<p class="lead" role="status">${doing}</p>
-    <p>Next: ${next}</p>`;
+    <p>Next${waitingUntil === undefined ? '' : html`, ${left(waitingUntil)} at the latest`}: ${next}</p>`;
 }
 
 /** Changes with everything that the page shows. */
@@ -130,15 +130,19 @@ const timeline = ({ timeline: all, alerts }: Status): Html =>
     <p class="soft">
       ${alerts.distinct} alerts, ${alerts.deliveries} deliveries${alerts.resolved ? '; resolved by their source' : ''}
     </p>
-    <ol class="timeline">
-      ${all
-        .toReversed()
-        .map(
-          ({ at, what, who }) =>
-            html`<li>
-              <span class="soft">${moment(at, true)}</span> ${what}${
-                who === undefined ? '' : html` <span class="soft">(${who})</span>`
-              }
-            </li>`,
-        )}
-    </ol>`;
+    ${newestFirst(all)}`;
+
+/** The lines of a timeline. */
+export const newestFirst = (lines: Status['timeline']): Html =>
+  html`<ol class="timeline">
+    ${lines
+      .toReversed()
+      .map(
+        ({ at, what, who }) =>
+          html`<li>
+            <span class="soft">${moment(at, true)}</span> ${what}${
+              who === undefined ? '' : html` <span class="soft">(${who})</span>`
+            }
+          </li>`,
+      )}
+  </ol>`;
