@@ -174,7 +174,7 @@ export const databaseConnectionIssues = kit.defineRunbook(
         app.errorRatio(window),
         app.responseTimes(window),
         pooled ? db.poolUse(scope) : undefined,
-        asked && patched('verify-connections') ? app.supabaseHealth(scope) : undefined,
+        asked && (run.returnsToGood || patched('verify-connections')) ? app.supabaseHealth(scope) : undefined,
       ]);
       return { ratio, times, pool, supabase };
     };

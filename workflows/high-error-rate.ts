@@ -36,6 +36,7 @@ export const highErrorRate = kit.defineRunbook(
     const scope = { service, environment };
     const window = { ...scope, windowSeconds: run.policy.measure.windowSeconds };
 
+    const readsChanges = (): boolean => run.returnsToGood || patched('changes-of-failing-code');
     const diagnose = async () => {
       const releases = await run.check(
         'recent deployments',
@@ -47,7 +48,7 @@ export const highErrorRate = kit.defineRunbook(
       const release = running?.version;
       const inRelease = release === undefined ? window : { ...window, release };
       const changesAt = async (trace: StackTrace | undefined) => {
-        if (running === undefined || previous === undefined || !patched('changes-of-failing-code')) return [];
+        if (running === undefined || previous === undefined || !readsChanges()) return [];
         const files = trace === undefined ? [] : kit.failingFiles(trace);
         const between = { ...scope, from: previous.commit, to: running.commit, routes: [], files };
         const changes = await run.check('recent code changes', () => history.codeChanges(between), kit.judgeChanges);

@@ -41,7 +41,7 @@ export const performanceDegradation = kit.defineRunbook(
       ...kit.laboratory,
       ...(taskQueue !== undefined && { taskQueue }),
     });
-    const asksForVerified = patched('compares-with-verified');
+    const asksForVerified = run.returnsToGood || patched('compares-with-verified');
     let bad = kit.badOf({ routes: undefined, memory: undefined, vitals: undefined });
 
     const diagnose = async (): Promise<

@@ -24,9 +24,11 @@ export function defineRunbook(meta: RunbookMeta, steps: (run: Run) => Promise<Re
   const { name } = steps;
   const workflow = async (input: Incident): Promise<Result> => {
     const incident = Incident.parse(input);
+    // Here, before anything is read: where a patch is asked about after local activities, a replay may see its marker too late.
+    const returnsToGood = patched('returns-to-good');
     const { result, story } = await conduct({ name, title: meta.title, incident }, async (kit) => {
       await knowLast(kit.story);
-      return await untilQuiet(kit, flapsOn(kit.story) ?? (await steps(createRun(kit))));
+      return await untilQuiet(kit, flapsOn(kit.story) ?? (await steps(createRun(kit, returnsToGood))));
     });
     await condition(allHandlersFinished);
     if (await ladderTakes(story)) return result;
@@ -53,11 +55,12 @@ async function ladderTakes(story: Story): Promise<boolean> {
   }
 }
 
-function createRun(kit: Kit): Run {
+function createRun(kit: Kit, returnsToGood: boolean): Run {
   const { story, policy } = kit;
   return {
     incident: story.status.incident,
     policy,
+    returnsToGood,
     async check(name, doRead, judge) {
       const at = new Date().toISOString(); // of asking: when parallel answers came, a replay does not know
       const checked = await judged(doRead, judge);

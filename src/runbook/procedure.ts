@@ -95,6 +95,7 @@ export function defineProcedure(
   const { name } = steps;
   const workflow = async (input: DeploymentOrder): Promise<Result> => {
     const order = DeploymentOrder.parse(input);
+    const settles = patched('settled-at-the-last'); // here: see `defineRunbook`
     const { service, environment, orderedBy } = order;
     const incident = {
       service,
@@ -107,7 +108,7 @@ export function defineProcedure(
     const howToStop =
       'send the signal `stop` (what was done is taken back), `takeOver` (it stays as it is) or `pause` with {"by":"your-name"}';
     const { result } = await conduct({ name, title: meta.title, incident, howToStop, opened: 'Begun' }, async (kit) => {
-      const run = createProcedure(kit, order);
+      const run = createProcedure(kit, order, settles);
       try {
         return run.told(await steps(run));
       } catch (error) {
@@ -130,7 +131,7 @@ interface Conducted extends ProcedureRun {
   end(error: unknown): Promise<Result>;
 }
 
-function createProcedure(kit: Kit, order: DeploymentOrder): Conducted {
+function createProcedure(kit: Kit, order: DeploymentOrder, settles: boolean): Conducted {
   const { story, board, approvals, policy } = kit;
   const { service, environment } = order;
   const { workflowId, runId } = story.status;
@@ -203,7 +204,7 @@ function createProcedure(kit: Kit, order: DeploymentOrder): Conducted {
     holds: (read, judge) => holds({ ...kit, read: () => judged(read, judge) }),
     async step(name, act, { tell, undo, ...when }) {
       if (undo !== undefined) list.undoable(name, undo);
-      if (when.last === true && patched('settled-at-the-last')) list.settle();
+      if (when.last === true && settles) list.settle();
       for (;;) {
         await resumed();
         list.begin(name);

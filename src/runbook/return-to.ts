@@ -1,5 +1,5 @@
 /** Where the rollback of an incident would go, and whether it may. */
-import { patched, proxyActivities } from '@temporalio/workflow';
+import { proxyActivities } from '@temporalio/workflow';
 import type { Release, Releases, Servable } from '../contracts/index.ts';
 import type { ChangeControl, Migrations } from '../contracts/ports.ts';
 import { delivery } from './activity-options.ts';
@@ -13,7 +13,7 @@ const read = proxyActivities<ChangeControl & Migrations>({ ...delivery, schedule
 export async function returnTo(run: Run, releases: Releases | undefined): Promise<Compared> {
   const { service, environment } = run.incident;
   const { running, previous } = releases ?? {};
-  if (!patched('returns-to-good')) return { running, previous, between: [] };
+  if (!run.returnsToGood) return { running, previous, between: [] };
   const ledger = await run.check('last verified good', () => read.ledger({ service, environment }), judgeVerified);
   return comparedWith(releases ?? { recent: [], maxInstances: 1 }, ledger.value);
 }
@@ -24,7 +24,7 @@ export async function returnTo(run: Run, releases: Releases | undefined): Promis
  */
 export async function isServed(run: Run, release: Release | undefined): Promise<boolean> {
   const { service, environment } = run.incident;
-  if (release === undefined || !run.policy.deployment.migrations || !patched('returns-to-served')) return true;
+  if (release === undefined || !run.policy.deployment.migrations || !run.returnsToGood) return true;
   const { commit } = release;
   const ask = () => read.servable({ service, environment, commits: [commit] });
   const { value } = await run.check(`the schema can serve ${release.version}`, ask, judgeServable);

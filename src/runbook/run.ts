@@ -30,6 +30,8 @@ export type AnyRemedy = Draft & Pick<Remedy<never>, 'act' | 'undoIt'>;
 export interface Run {
   readonly incident: Incident;
   readonly policy: Policy;
+  /** Begun by a build that returns only to what is good and can be served; it has all earlier patches, too. */
+  readonly returnsToGood: boolean;
   /** Read one thing and judge it; what cannot be read is `unknown`. The answer is shown and recorded at once. */
   check<T>(name: string, read: () => Promise<T>, judge: (value: T) => Judgement): Promise<Checked<T>>;
   /**
