@@ -64,7 +64,7 @@ const users = (passwordOf) =>
 
 const jwtSecret = keep('jwt_secret', () => word());
 keep('RECORD_SUPABASE_SECRET_KEY', () => token('service_role', jwtSecret));
-keep('RECORD_SUPABASE_PUBLISHABLE_KEY', () => token('anon', jwtSecret));
+keep('HOLDFAST_AUTH_KEY', () => token('anon', jwtSecret));
 keep('pgbouncer_users', () => users({ authenticator: passwords.authenticator }));
 keep('postgrest.conf', () =>
   postgrest(`postgres://authenticator:${passwords.authenticator}@pgbouncer:6432/holdfast`, jwtSecret),

@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
-import { compose, ROOT, textOf, type Service } from './compose.ts';
+import { openEndpoints } from '../../src/production.ts';
+import { compose, composed, ROOT, textOf, type Service } from './compose.ts';
 
 const services = Object.entries(compose.services);
 const built = services.flatMap(([, { build, ...service }]) => (build === undefined ? [] : [{ ...service, build }]));
@@ -29,7 +30,7 @@ it('pins each image to an exact version', () => {
 
 it('publishes the gateway and the Temporal UI, on loopback, and nothing else', () => {
   expect(services.flatMap(([name, { ports }]) => (ports ?? []).map((port) => `${name} ${port}`))).toEqual([
-    'gateway 127.0.0.1:${HOLDFAST_GATEWAY_PORT:-4100}:4100',
+    'gateway 127.0.0.1:4100:4100',
     'temporal-ui 127.0.0.1:8233:8080',
   ]);
   expect(compose.networks['internal']).toEqual({ internal: true });
@@ -60,14 +61,33 @@ it('hands secrets over as files that the script makes, and none in the environme
   expect(Object.keys(compose.secrets).filter((name) => !asked.includes(name))).toEqual([]);
   const variables = services.flatMap(([, { environment }]) => Object.entries(environment ?? {}));
   const secret = /PASSWORD|PWD|SECRET|TOKEN|PRIVATE|_KEYS?$/;
-  expect(variables.filter(([name, value]) => secret.test(name) && !value.startsWith('/run/secrets/'))).toEqual([
-    ['TEMPORAL_CODEC_PASS_ACCESS_TOKEN', 'true'],
-  ]);
+  expect(variables.filter(([name, value]) => secret.test(name) && !value.startsWith('/run/secrets/'))).toEqual([]);
   expect(textOf('.gitignore')).toContain('deploy/secrets/');
 });
 
 it('gives the key that signs decisions to the gateway alone', () => {
   expect(namesOf(({ secrets }) => secrets?.includes('HOLDFAST_DECISION_PRIVATE_KEY') === true)).toEqual(['gateway']);
+});
+
+it("lets people sign in at the gateway by the record's accounts, and the Temporal UI decode with their session", () => {
+  const wired = (given: Record<string, string>) => {
+    const { gateway, 'temporal-ui': ui } = composed(given).services;
+    const { HOLDFAST_PUBLIC_URL = '', HOLDFAST_TEMPORAL_UI_URL = '', ...rest } = gateway?.environment ?? {};
+    expect(rest['HOLDFAST_AUTH_URL']).toBe(rest['RECORD_SUPABASE_URL']);
+    expect(gateway?.secrets).toContain('HOLDFAST_AUTH_KEY');
+    expect(openEndpoints({ HOLDFAST_GATEWAY_HOST: '0.0.0.0', HOLDFAST_PUBLIC_URL, env: rest })).toEqual([
+      expect.stringContaining('/metrics'), // its token is a secret
+    ]);
+    expect(ui?.environment).toMatchObject({
+      TEMPORAL_CODEC_ENDPOINT: `${HOLDFAST_PUBLIC_URL}/codec`,
+      TEMPORAL_CODEC_INCLUDE_CREDENTIALS: 'true',
+    });
+    return [HOLDFAST_PUBLIC_URL, HOLDFAST_TEMPORAL_UI_URL];
+  };
+  expect(wired({})).toEqual(['http://127.0.0.1:4100', 'http://127.0.0.1:8233']);
+  expect(wired({ HOLDFAST_GATEWAY_PORT: '4101' })[0]).toBe('http://127.0.0.1:4101');
+  const outside = ['https://holdfast.example.com', 'https://temporal.example.com'] as const;
+  expect(wired({ HOLDFAST_PUBLIC_URL: outside[0], HOLDFAST_TEMPORAL_UI_URL: outside[1] })).toEqual(outside);
 });
 
 it('starts the sample shop by its profile alone, in a network of its own', () => {

@@ -68,6 +68,7 @@ it('serves a Temporal behind mutual TLS in production mode, and ends at once whe
     ),
   );
   await until(() => gateway.said.includes('gateway ready'));
+  expect(gateway.said).not.toContain('nobody can sign in');
   for (const worker of workers) await until(() => worker.said.includes('worker ready on task queue holdfast as build'));
   expect(readdirSync(join(stateDir, 'state'))).toContain(`worker.${hostname()}.ready`);
   const healthy = compose.services['gateway']?.healthcheck?.test?.slice(1) ?? [];
