@@ -90,11 +90,25 @@ it("lets people sign in at the gateway by the record's accounts, and the Tempora
   expect(wired({ HOLDFAST_PUBLIC_URL: outside[0], HOLDFAST_TEMPORAL_UI_URL: outside[1] })).toEqual(outside);
 });
 
+it('keeps a worker of the version before for what is open on it, by a profile, and builds it never', () => {
+  const given = { HOLDFAST_VERSION: '0.2.0', HOLDFAST_PREVIOUS_VERSION: '0.1.0' };
+  const { 'worker-1': worker, 'worker-2': other, 'worker-previous': previous } = composed(given).services;
+  expect([worker?.image, other?.image]).toEqual(['holdfast:0.2.0', 'holdfast:0.2.0']);
+  const { build, ...same } = worker ?? {};
+  expect(build).toEqual({ context: '.', target: 'holdfast' });
+  expect(previous).toEqual({ ...same, image: 'holdfast:0.1.0', profiles: ['previous'], pull_policy: 'never' });
+});
+
+it('lets the doctor who runs before the workers miss none of them', () => {
+  for (const name of ['worker-1', 'worker-2', 'worker-previous'])
+    expect(compose.services[name]?.depends_on?.['doctor']?.condition).toBe('service_completed_successfully');
+  expect(compose.services['doctor']?.command).toContain('--before-workers');
+});
+
 it('starts the sample shop by its profile alone, in a network of its own', () => {
-  const inProfile = ([, { profiles }]: (typeof services)[number]): boolean => profiles !== undefined;
-  const shop = services.filter(inProfile);
-  expect(shop.map(([name, { profiles }]) => [name, profiles])).toEqual(shop.map(([name]) => [name, ['shop']]));
-  const names = shop.map(([name]) => name);
+  const inProfile = ([, { profiles }]: (typeof services)[number]): boolean => profiles?.includes('shop') === true;
+  const names = services.filter(inProfile).map(([name]) => name);
+  expect(names).toEqual(Object.keys(compose.services).filter((name) => name.startsWith('shop')));
   const needing = services
     .filter((one) => !inProfile(one))
     .flatMap(([, { depends_on }]) => Object.keys(depends_on ?? {}));

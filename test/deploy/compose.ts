@@ -17,6 +17,7 @@ export interface Service {
   depends_on?: Record<string, { condition: string }>;
   healthcheck?: { test?: string[]; disable?: boolean };
   restart?: string;
+  pull_policy?: string;
   read_only?: boolean;
   cap_drop?: string[];
   security_opt?: string[];
