@@ -65,6 +65,7 @@ const users = (passwordOf) =>
 const jwtSecret = keep('jwt_secret', () => word());
 keep('RECORD_SUPABASE_SECRET_KEY', () => token('service_role', jwtSecret));
 keep('HOLDFAST_AUTH_KEY', () => token('anon', jwtSecret));
+keep('RECORD_DB_URL', () => `postgres://postgres:${passwords.postgres}@postgres:5432/holdfast`);
 keep('pgbouncer_users', () => users({ authenticator: passwords.authenticator }));
 keep('postgrest.conf', () =>
   postgrest(`postgres://authenticator:${passwords.authenticator}@pgbouncer:6432/holdfast`, jwtSecret),

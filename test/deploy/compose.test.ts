@@ -69,6 +69,14 @@ it('gives the key that signs decisions to the gateway alone', () => {
   expect(namesOf(({ secrets }) => secrets?.includes('HOLDFAST_DECISION_PRIVATE_KEY') === true)).toEqual(['gateway']);
 });
 
+it('brings the schema of the record up to date before anything reads it, as its owner, which nothing else is', () => {
+  expect(namesOf(({ secrets }) => secrets?.includes('RECORD_DB_URL') === true)).toEqual(['record-schema']);
+  const waiting = namesOf(({ depends_on }) => depends_on?.['record-schema'] !== undefined);
+  expect(waiting).toEqual(['doctor', 'record-rest']);
+  for (const name of waiting)
+    expect(compose.services[name]?.depends_on?.['record-schema']?.condition).toBe('service_completed_successfully');
+});
+
 it("lets people sign in at the gateway by the record's accounts, and the Temporal UI decode with their session", () => {
   const wired = (given: Record<string, string>) => {
     const { gateway, 'temporal-ui': ui } = composed(given).services;
