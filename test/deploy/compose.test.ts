@@ -152,6 +152,13 @@ it('names services, volumes and files that there are', () => {
   expect(programs.filter((program) => !existsSync(join(ROOT, program)))).toEqual([]);
 });
 
+it('has a pg_dump in its image that reads whichever Postgres it runs', () => {
+  const servers = services.flatMap(([, { image }]) => /^postgres:(\d+)\./.exec(image)?.[1] ?? []);
+  const [, client] = /\bpostgresql-client-(\d+)\b/.exec(textOf('Dockerfile')) ?? [];
+  expect(servers).toHaveLength(2);
+  expect(servers.filter((server) => !(Number(client) >= Number(server)))).toEqual([]);
+});
+
 it.each(contexts)(
   'builds %s into an image without tools for development, which runs as another user than root',
   (context) => {
