@@ -1,6 +1,6 @@
 // Makes what docker-compose.yml mounts as secrets, once: keys, passwords and the certificates between Holdfast and Temporal.
 // What is there is left as it is, so that a lost one can be made anew by deleting it. Needs openssl.
-// usage: node scripts/make-secrets.mjs [<folder>]
+// usage: [OPERATORS_WEBHOOK_URL=<where alerts about Holdfast itself go>] node scripts/make-secrets.mjs [<folder>]
 import { execFileSync } from 'node:child_process';
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -33,6 +33,9 @@ keep('HOLDFAST_DECISION_PUBLIC_KEYS', () => {
   const raw = Buffer.from(createPublicKey(secret).export({ format: 'jwk' }).x, 'base64url');
   return `compose=${raw.toString('base64')}`;
 });
+
+const NOBODY = 'http://operators.invalid/';
+const operators = keep('operators_webhook_url', () => process.env.OPERATORS_WEBHOOK_URL ?? NOBODY);
 
 const passwords = Object.fromEntries(
   ['postgres', 'temporal', 'authenticator', 'auth'].map((role) => [role, keep(`${role}_password`, () => word())]),
@@ -124,3 +127,7 @@ for (const name of ['temporal_server', 'temporal_client']) {
   execFileSync('chmod', ['444', `${name}.key`, `${name}.pem`], { cwd: folder });
 }
 console.log(`the secrets are in ${folder}: keep a copy of them where the host's failure does not reach`);
+if (operators === NOBODY)
+  console.log(
+    `alerts about Holdfast itself reach nobody but Holdfast: delete ${folder}/operators_webhook_url, and run this again with OPERATORS_WEBHOOK_URL`,
+  );
