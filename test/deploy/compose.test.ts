@@ -113,6 +113,22 @@ it('lets the doctor who runs before the workers miss none of them', () => {
   expect(compose.services['doctor']?.command).toContain('--before-workers');
 });
 
+it('takes a hosted project in place of the record, which is a profile that nothing else insists on', () => {
+  const inProfile = namesOf(({ profiles }) => profiles?.includes('record') === true);
+  expect(inProfile.sort()).toEqual(['pgbouncer', 'record', 'record-auth', 'record-rest']);
+  const insisting = services.flatMap(([name, { depends_on }]) =>
+    Object.entries(depends_on ?? {}).flatMap(([on, { required = true }]) => (required ? [{ name, on }] : [])),
+  );
+  expect(insisting.filter(({ name, on }) => inProfile.includes(on) && !inProfile.includes(name))).toEqual([]);
+  const urls = (given: Record<string, string>) =>
+    ['gateway', 'worker-1', 'doctor'].map(
+      (name) => composed(given).services[name]?.environment?.['RECORD_SUPABASE_URL'],
+    );
+  expect(new Set(urls({}))).toEqual(new Set(['http://record:8000']));
+  const hosted = 'https://project.supabase.co';
+  expect(new Set(urls({ RECORD_SUPABASE_URL: hosted }))).toEqual(new Set([hosted]));
+});
+
 it('starts the sample shop by its profile alone, in a network of its own', () => {
   const inProfile = ([, { profiles }]: (typeof services)[number]): boolean => profiles?.includes('shop') === true;
   const names = services.filter(inProfile).map(([name]) => name);

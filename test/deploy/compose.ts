@@ -14,7 +14,7 @@ export interface Service {
   ports?: string[];
   volumes?: string[];
   networks?: string[];
-  depends_on?: Record<string, { condition: string }>;
+  depends_on?: Record<string, { condition: string; required?: boolean }>;
   healthcheck?: { test?: string[]; disable?: boolean };
   restart?: string;
   pull_policy?: string;
