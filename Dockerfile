@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1.18
-FROM node:24.21.0-bookworm-slim AS dependencies
+FROM node:24.21.0-trixie-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
@@ -13,10 +13,10 @@ COPY workers/ workers/
 COPY supabase/ supabase/
 RUN node workers/prebuild.ts
 
-FROM node:24.21.0-bookworm-slim AS holdfast
+FROM node:24.21.0-trixie-slim AS holdfast
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates git postgresql-client \
+    && apt-get install --yes --no-install-recommends ca-certificates git postgresql-client-17 \
     && rm -rf /var/lib/apt/lists/* /usr/local/lib/node_modules/npm /usr/local/bin/npm /usr/local/bin/npx \
     && groupadd --gid 10001 holdfast \
     && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin holdfast \

@@ -4,6 +4,7 @@ import type { SupabaseHealth } from '../src/contracts/index.ts';
 import type { DatabaseHealth } from '../src/contracts/ports.ts';
 import { withSession } from '../src/database.ts';
 import { request } from '../src/http.ts';
+import { keyHeaders } from '../src/supabase-key.ts';
 
 const REST_MS = 4000;
 const SQL_MS = 3000;
@@ -47,7 +48,7 @@ export function createActivities(variables: z.output<typeof env>) {
     const beganAt = performance.now();
     const response = await request(new URL('/rest/v1/', SUPABASE_URL).href, {
       what: 'Supabase REST',
-      headers: { apikey: SUPABASE_SECRET_KEY },
+      headers: keyHeaders(SUPABASE_SECRET_KEY),
       signal: AbortSignal.timeout(REST_MS),
     });
     await response.body?.cancel();

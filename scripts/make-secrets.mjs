@@ -1,6 +1,6 @@
 // Makes what docker-compose.yml mounts as secrets, once: keys, passwords and the certificates between Holdfast and Temporal.
 // What is there is left as it is, so that a lost one can be made anew by deleting it. Needs openssl.
-// usage: node scripts/make-secrets.mjs [<folder>]
+// usage: [OPERATORS_WEBHOOK_URL=<where alerts about Holdfast itself go>] node scripts/make-secrets.mjs [<folder>]
 import { execFileSync } from 'node:child_process';
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -34,6 +34,9 @@ keep('HOLDFAST_DECISION_PUBLIC_KEYS', () => {
   return `compose=${raw.toString('base64')}`;
 });
 
+const NOBODY = 'http://operators.invalid/';
+const operators = keep('operators_webhook_url', () => process.env.OPERATORS_WEBHOOK_URL ?? NOBODY);
+
 const passwords = Object.fromEntries(
   ['postgres', 'temporal', 'authenticator', 'auth'].map((role) => [role, keep(`${role}_password`, () => word())]),
 );
@@ -64,7 +67,8 @@ const users = (passwordOf) =>
 
 const jwtSecret = keep('jwt_secret', () => word());
 keep('RECORD_SUPABASE_SECRET_KEY', () => token('service_role', jwtSecret));
-keep('RECORD_SUPABASE_PUBLISHABLE_KEY', () => token('anon', jwtSecret));
+keep('HOLDFAST_AUTH_KEY', () => token('anon', jwtSecret));
+keep('RECORD_DB_URL', () => `postgres://postgres:${passwords.postgres}@postgres:5432/holdfast`);
 keep('pgbouncer_users', () => users({ authenticator: passwords.authenticator }));
 keep('postgrest.conf', () =>
   postgrest(`postgres://authenticator:${passwords.authenticator}@pgbouncer:6432/holdfast`, jwtSecret),
@@ -123,3 +127,7 @@ for (const name of ['temporal_server', 'temporal_client']) {
   execFileSync('chmod', ['444', `${name}.key`, `${name}.pem`], { cwd: folder });
 }
 console.log(`the secrets are in ${folder}: keep a copy of them where the host's failure does not reach`);
+if (operators === NOBODY)
+  console.log(
+    `alerts about Holdfast itself reach nobody but Holdfast: delete ${folder}/operators_webhook_url, and run this again with OPERATORS_WEBHOOK_URL`,
+  );

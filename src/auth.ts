@@ -1,5 +1,6 @@
 import { createClient, isAuthApiError, type AuthError } from '@supabase/supabase-js';
 import { failure } from './errors.ts';
+import { failureOf } from './http.ts';
 
 /** Whose address is proved; `undefined` where nothing is. Every call @throws Unavailable or RateLimited. */
 export interface SignIn {
@@ -11,11 +12,20 @@ export interface SignIn {
 }
 
 const NOBODY = [400, 401, 403, 404, 422];
+/** A team has fewer accounts; Supabase Auth answers a page at a time. */
+const MOST_ACCOUNTS = 1000;
+
+interface Project {
+  url: string;
+  key: string;
+}
+/** A client that keeps no session of Supabase's. */
+const clientOf = ({ url, key }: Project) =>
+  createClient(url, key, { auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false } });
 
 /** Sign-in through Supabase Auth with the publishable key. It proves an address and keeps no session of Supabase's. */
-export function createSignIn({ url, key }: { url: string; key: string }): SignIn {
-  const client = () =>
-    createClient(url, key, { auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false } });
+export function createSignIn(project: Project): SignIn {
+  const client = () => clientOf(project);
   interface Answer {
     data: { user: { email?: string | undefined; email_confirmed_at?: string | null | undefined } | null };
     error: AuthError | null;
@@ -43,3 +53,24 @@ function refused(error: AuthError): undefined {
   if (isAuthApiError(error) && NOBODY.includes(error.status)) return undefined;
   throw failure('Unavailable', `Supabase Auth does not answer: ${error.message}`);
 }
+
+/**
+ * Give an address a password to sign in with: an account, proved from the start, or another password for the one that it has.
+ * The key is a secret one. @throws NotAllowed or Refused (permanent), Unavailable or RateLimited.
+ */
+export async function givePassword(project: Project, email: string, password: string): Promise<'made' | 'changed'> {
+  const { admin } = clientOf(project).auth;
+  const { error } = await admin.createUser({ email, password, email_confirm: true });
+  if (error === null) return 'made';
+  if (error.code !== 'email_exists') throw undone(error);
+  const { data, error: untold } = await admin.listUsers({ perPage: MOST_ACCOUNTS });
+  if (untold !== null) throw undone(untold);
+  const account = data.users.find((user) => user.email?.toLowerCase() === email);
+  if (account === undefined)
+    throw failure('NotFound', `Supabase Auth has an account of ${email}, and does not list it`);
+  const { error: unchanged } = await admin.updateUserById(account.id, { password });
+  if (unchanged !== null) throw undone(unchanged);
+  return 'changed';
+}
+
+const undone = ({ status, message }: AuthError): Error => failureOf(status || 503, 'Supabase Auth', message);

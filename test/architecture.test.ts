@@ -41,7 +41,7 @@ const PLACES: Record<string, Place> = {
   },
   'the sign-in': {
     holds: /^src\/auth\.ts$/,
-    files: [ERRORS],
+    files: [SHARED],
     packages: [/^@supabase\/supabase-js$/],
   },
   'the signature': {

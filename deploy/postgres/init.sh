@@ -1,5 +1,6 @@
 #!/bin/sh
-# Run once, by Postgres' image, over an empty volume: the roles of Temporal and of Supabase's parts, the record and its schema.
+# Run once, by Postgres' image, over an empty volume: the roles of Temporal and of Supabase's parts, and the
+# record without its schema, which record-schema makes.
 set -eu
 secret() { cat "/run/secrets/$1"; }
 psql --set ON_ERROR_STOP=1 --username postgres \
@@ -22,6 +23,3 @@ alter default privileges in schema public grant all on tables to service_role;
 alter default privileges in schema public grant all on sequences to service_role;
 alter default privileges in schema public grant execute on functions to service_role;
 SQL
-for migration in /migrations/*.sql; do
-  psql --set ON_ERROR_STOP=1 --username postgres --dbname holdfast --single-transaction --file "$migration"
-done

@@ -1,15 +1,18 @@
-/** Commands about who may do what: `login`, `logout`, `whoami`, `token`, `audit`. */
+/** Commands about who may do what: `login`, `logout`, `whoami`, `account`, `token`, `audit`. */
+import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text as readAll } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { readAudit } from '../audit.ts';
+import { givePassword } from '../auth.ts';
 import { verifyTrail } from '../operations/audited.ts';
 import { recordOf } from '../record.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig, loadSettings, type Config } from '../config.ts';
 import { out } from './command.ts';
 import { usageError } from './context.ts';
+import { noting } from './noting.ts';
 import { callApi, callAsPerson, forgetSession, gatewayUrl, keepSession } from './remote.ts';
 
 const Session = z.object({ token: z.string(), person: z.string() });
@@ -47,6 +50,14 @@ const tokenLine = ({ id, name, scopes, services, by, expires, revoked }: Token):
     revoked === null ? `until ${expires}` : `REVOKED ${revoked}`,
   ].join('  ');
 
+/** Where people sign in, with a key that may make accounts there. @throws usage error where this process has none. */
+function accountsOf({ env }: Config): { url: string; key: string } {
+  const { HOLDFAST_AUTH_URL: url, RECORD_SUPABASE_URL: record, RECORD_SUPABASE_SECRET_KEY: key } = env;
+  if (url === undefined || key === undefined || url !== record)
+    throw usageError('no key here makes accounts where people sign in (HOLDFAST_AUTH_URL): make it in Supabase itself');
+  return { url, key };
+}
+
 export function accessCommands(program: Command): void {
   program
     .command('login <email>')
@@ -80,6 +91,25 @@ export function accessCommands(program: Command): void {
     .action(async ({ json }: { json?: boolean }) => {
       const who = await callAsPerson(loadConfig(), Who, 'GET', '/session');
       out(json, who, `${who.name}: ${who.rights.join(', ')}`);
+    });
+  program
+    .command('account <email>')
+    .description(
+      'an account for somebody of the configuration, or a new password for it; the password is shown this once',
+    )
+    .requiredOption('--as <person>')
+    .action(async (address: string, { as: who }: { as: string }) => {
+      const config = loadConfig();
+      const settings = await loadSettings(config);
+      const email = address.toLowerCase();
+      const person = settings.people.find((one) => one.email === email);
+      if (person === undefined) throw usageError(`nobody in the configuration has the address ${email}`, 4);
+      const project = accountsOf(config);
+      const password = randomBytes(18).toString('base64url');
+      const given = await noting(config, { who, what: 'give a password', on: person.name, detail: email }, () =>
+        givePassword(project, email, password),
+      );
+      console.log(`${given === 'made' ? 'an account' : 'a new password'} for ${email}: ${password}`);
     });
 
   const token = program.command('token').description('API tokens of machines; a token never decides');

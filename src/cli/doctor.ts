@@ -13,11 +13,17 @@ import { checkTemporal } from './doctor/temporal.ts';
 
 const SIGN = { ok: 'ok     ', fixed: 'fixed  ', warning: 'WARNING', failed: 'FAILED ' };
 
+interface Options {
+  fix?: boolean;
+  taskQueue?: string;
+  beforeWorkers?: boolean;
+}
+
 /**
  * Everything that Holdfast needs, looked at from here: by the control plane, or by the runner of a task queue. Only Temporal is
  * changed, and only to `fix` what it lacks.
  */
-async function examine(fix: boolean, taskQueue?: string): Promise<Finding[]> {
+async function examine({ fix = false, taskQueue, beforeWorkers = false }: Options): Promise<Finding[]> {
   const config = readConfig();
   const settings = loadSettings(config);
   const known = await settings.catch(() => undefined); // what is wrong with it is told below
@@ -30,7 +36,7 @@ async function examine(fix: boolean, taskQueue?: string): Promise<Finding[]> {
       return [ok('configuration', `${services.length} services in ${config.HOLDFAST_CONFIG}`)];
     }),
     Promise.resolve(checkProduction(config)),
-    checkTemporal(config, fix, runners),
+    checkTemporal(config, fix, beforeWorkers ? 'later' : runners),
     checkCredentials(config.env),
     checkDatabases(config.env),
     ...(known === undefined ? [] : [checkMetrics(config.env, known, runner)]),
@@ -58,9 +64,10 @@ export function doctorCommand(program: Command): void {
     .description('look at everything that Holdfast needs, and say what is missing, what is too much and what to do')
     .option('--fix', 'register the namespace and the search attributes that are missing at Temporal')
     .option('--task-queue <name>', 'look as the runner that serves it, from its network and with its variables')
+    .option('--before-workers', 'do not look who serves the task queues: they start after this')
     .option('--json')
-    .action(async ({ fix, taskQueue, json }: { fix?: boolean; taskQueue?: string; json?: boolean }) => {
-      const found = await examine(fix === true, taskQueue);
+    .action(async ({ json, ...options }: Options & { json?: boolean }) => {
+      const found = await examine(options);
       const lines = found.map(({ check, state, says, remedy }) =>
         [
           `${SIGN[state]}  ${check.padEnd(18)}  ${says}`,

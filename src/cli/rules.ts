@@ -33,6 +33,7 @@ export const RULES: Record<string, Right | 'gateway' | 'machine'> = {
   freeze: 'deploy',
   unfreeze: 'deploy',
   inbox: 'read',
+  account: 'administer',
   login: 'gateway',
   logout: 'gateway',
   whoami: 'gateway',

@@ -32,7 +32,7 @@ export async function migrate(of: { url: string; root: string; folders: string[]
       if (digests.has(name))
         throw new Error(
           `migration ${name} was changed after it was applied: restore it and put the change into a new file, ` +
-            'or delete the state folder to begin anew',
+            'or begin with an empty database',
         );
       await apply(client, name, sql, digest);
       applied.push(name);

@@ -8,6 +8,7 @@ import { freePort } from '../../src/embedded/ports.ts';
 import { startPostgres } from '../../src/embedded/postgres.ts';
 import { startSupabase } from '../../src/embedded/supabase.ts';
 import { endProcess } from '../../src/processes.ts';
+import { hostedProject, jwtOf, postgrest } from '../support/postgrest.ts';
 
 let stateDir: string;
 let variables: Parameters<typeof createActivities>[0];
@@ -45,6 +46,19 @@ it('finds a wrong key, and hides what a connection string would tell', async () 
   const refused = await createActivities({ ...variables, SUPABASE_DB_URL: password.href }).supabaseHealth();
   expect(refused.sql).toMatchObject({ ok: false, detail: expect.stringContaining('password authentication failed') });
   expect(JSON.stringify(refused)).not.toContain('not-the-password');
+});
+
+it('finds a wrong key where PostgREST itself is asked, and shows a hosted project its key as it wants it', async () => {
+  const restBy = async (SUPABASE_URL: string, SUPABASE_SECRET_KEY: string) =>
+    (await createActivities({ SUPABASE_URL, SUPABASE_SECRET_KEY }).supabaseHealth()).rest;
+  await using rest = await postgrest();
+  expect(await restBy(rest.url, rest.key)).toMatchObject({ ok: true });
+  expect(await restBy(rest.url, jwtOf('service_role', 'another'))).toMatchObject({
+    ok: false,
+    detail: expect.stringContaining('HTTP 401'),
+  });
+  await using hosted = await hostedProject('sb_secret_right');
+  expect(await restBy(hosted.url, 'sb_secret_right')).toMatchObject({ ok: true });
 });
 
 it('finds a database that is away, one that answers nothing, and REST that is away', async () => {

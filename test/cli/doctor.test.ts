@@ -1,12 +1,10 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { checkChannels } from '../../src/cli/doctor/channels.ts';
-import { checkCredentials } from '../../src/cli/doctor/credentials.ts';
 import { checkDatabases } from '../../src/cli/doctor/databases.ts';
 import type { Finding } from '../../src/cli/doctor/finding.ts';
 import { checkMetrics } from '../../src/cli/doctor/metrics.ts';
@@ -131,32 +129,6 @@ it('names what a database role lacks and what it may do too much', async () => {
   expect(await checkDatabases({ SUPABASE_DB_URL: holdfastUrl.replace(/:[^:@/]+@/, ':wrong@') })).toMatchObject([
     { state: 'failed' },
   ]);
-});
-
-it('names the scopes that a token lacks and those beyond need, and a token that is refused', async () => {
-  const scopes: Record<string, string[]> = {
-    'Bearer narrow': ['event:read', 'org:read', 'project:read'],
-    'Bearer wide': ['event:read', 'org:read', 'org:admin', 'project:write'],
-    'Bearer blind': ['project:read'],
-  };
-  const server = createServer((request, response) => {
-    const granted = scopes[request.headers.authorization ?? ''];
-    response.writeHead(granted === undefined ? 401 : 200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ version: '0', auth: { scopes: granted } }));
-  });
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  const SENTRY_URL = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const judged = (SENTRY_AUTH_TOKEN: string) => checkCredentials({ SENTRY_URL, SENTRY_AUTH_TOKEN });
-  expect(await judged('narrow')).toMatchObject([{ state: 'ok' }]);
-  expect(await judged('wide')).toMatchObject([
-    { state: 'warning', says: expect.stringContaining('org:admin, project:write') },
-  ]);
-  expect(await judged('blind')).toMatchObject([
-    { state: 'failed', says: 'SENTRY_AUTH_TOKEN lacks event:read, org:read' },
-  ]);
-  const [refused] = await judged(word());
-  expect(refused).toMatchObject({ state: 'failed', remedy: 'renew SENTRY_AUTH_TOKEN, or unset it' });
-  server.close();
 });
 
 const reachedOver = (via: string, to: string): Settings => ({

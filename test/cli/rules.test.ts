@@ -18,7 +18,7 @@ it('has a rule for each command, and none for what is no command', () => {
 });
 
 it.each(all.filter(actsAs).map(pathOf))('asks for a role of whoever `%s` acts as', (path) =>
-  expect(['read', 'respond', 'decide', 'deploy']).toContain(RULES[path]),
+  expect(['read', 'respond', 'decide', 'deploy', 'administer']).toContain(RULES[path]),
 );
 
 it.each(all.filter((command) => !actsAs(command)).map(pathOf))('acts as nobody: `%s`', (path) =>

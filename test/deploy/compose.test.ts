@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
-import { compose, ROOT, textOf, type Service } from './compose.ts';
+import { openEndpoints } from '../../src/production.ts';
+import { compose, composed, ROOT, textOf, type Service } from './compose.ts';
 
 const services = Object.entries(compose.services);
 const built = services.flatMap(([, { build, ...service }]) => (build === undefined ? [] : [{ ...service, build }]));
@@ -29,7 +30,7 @@ it('pins each image to an exact version', () => {
 
 it('publishes the gateway and the Temporal UI, on loopback, and nothing else', () => {
   expect(services.flatMap(([name, { ports }]) => (ports ?? []).map((port) => `${name} ${port}`))).toEqual([
-    'gateway 127.0.0.1:${HOLDFAST_GATEWAY_PORT:-4100}:4100',
+    'gateway 127.0.0.1:4100:4100',
     'temporal-ui 127.0.0.1:8233:8080',
   ]);
   expect(compose.networks['internal']).toEqual({ internal: true });
@@ -60,9 +61,7 @@ it('hands secrets over as files that the script makes, and none in the environme
   expect(Object.keys(compose.secrets).filter((name) => !asked.includes(name))).toEqual([]);
   const variables = services.flatMap(([, { environment }]) => Object.entries(environment ?? {}));
   const secret = /PASSWORD|PWD|SECRET|TOKEN|PRIVATE|_KEYS?$/;
-  expect(variables.filter(([name, value]) => secret.test(name) && !value.startsWith('/run/secrets/'))).toEqual([
-    ['TEMPORAL_CODEC_PASS_ACCESS_TOKEN', 'true'],
-  ]);
+  expect(variables.filter(([name, value]) => secret.test(name) && !value.startsWith('/run/secrets/'))).toEqual([]);
   expect(textOf('.gitignore')).toContain('deploy/secrets/');
 });
 
@@ -70,11 +69,70 @@ it('gives the key that signs decisions to the gateway alone', () => {
   expect(namesOf(({ secrets }) => secrets?.includes('HOLDFAST_DECISION_PRIVATE_KEY') === true)).toEqual(['gateway']);
 });
 
+it('brings the schema of the record up to date before anything reads it, as its owner, which nothing else is', () => {
+  expect(namesOf(({ secrets }) => secrets?.includes('RECORD_DB_URL') === true)).toEqual(['record-schema']);
+  const waiting = namesOf(({ depends_on }) => depends_on?.['record-schema'] !== undefined);
+  expect(waiting).toEqual(['doctor', 'record-rest']);
+  for (const name of waiting)
+    expect(compose.services[name]?.depends_on?.['record-schema']?.condition).toBe('service_completed_successfully');
+});
+
+it("lets people sign in at the gateway by the record's accounts, and the Temporal UI decode with their session", () => {
+  const wired = (given: Record<string, string>) => {
+    const { gateway, 'temporal-ui': ui } = composed(given).services;
+    const { HOLDFAST_PUBLIC_URL = '', HOLDFAST_TEMPORAL_UI_URL = '', ...rest } = gateway?.environment ?? {};
+    expect(rest['HOLDFAST_AUTH_URL']).toBe(rest['RECORD_SUPABASE_URL']);
+    expect(gateway?.secrets).toContain('HOLDFAST_AUTH_KEY');
+    expect(openEndpoints({ HOLDFAST_GATEWAY_HOST: '0.0.0.0', HOLDFAST_PUBLIC_URL, env: rest })).toEqual([
+      expect.stringContaining('/metrics'), // its token is a secret
+    ]);
+    expect(ui?.environment).toMatchObject({
+      TEMPORAL_CODEC_ENDPOINT: `${HOLDFAST_PUBLIC_URL}/codec`,
+      TEMPORAL_CODEC_INCLUDE_CREDENTIALS: 'true',
+    });
+    return [HOLDFAST_PUBLIC_URL, HOLDFAST_TEMPORAL_UI_URL];
+  };
+  expect(wired({})).toEqual(['http://127.0.0.1:4100', 'http://127.0.0.1:8233']);
+  expect(wired({ HOLDFAST_GATEWAY_PORT: '4101' })[0]).toBe('http://127.0.0.1:4101');
+  const outside = ['https://holdfast.example.com', 'https://temporal.example.com'] as const;
+  expect(wired({ HOLDFAST_PUBLIC_URL: outside[0], HOLDFAST_TEMPORAL_UI_URL: outside[1] })).toEqual(outside);
+});
+
+it('keeps a worker of the version before for what is open on it, by a profile, and builds it never', () => {
+  const given = { HOLDFAST_VERSION: '0.2.0', HOLDFAST_PREVIOUS_VERSION: '0.1.0' };
+  const { 'worker-1': worker, 'worker-2': other, 'worker-previous': previous } = composed(given).services;
+  expect([worker?.image, other?.image]).toEqual(['holdfast:0.2.0', 'holdfast:0.2.0']);
+  const { build, ...same } = worker ?? {};
+  expect(build).toEqual({ context: '.', target: 'holdfast' });
+  expect(previous).toEqual({ ...same, image: 'holdfast:0.1.0', profiles: ['previous'], pull_policy: 'never' });
+});
+
+it('lets the doctor who runs before the workers miss none of them', () => {
+  for (const name of ['worker-1', 'worker-2', 'worker-previous'])
+    expect(compose.services[name]?.depends_on?.['doctor']?.condition).toBe('service_completed_successfully');
+  expect(compose.services['doctor']?.command).toContain('--before-workers');
+});
+
+it('takes a hosted project in place of the record, which is a profile that nothing else insists on', () => {
+  const inProfile = namesOf(({ profiles }) => profiles?.includes('record') === true);
+  expect(inProfile.sort()).toEqual(['pgbouncer', 'record', 'record-auth', 'record-rest']);
+  const insisting = services.flatMap(([name, { depends_on }]) =>
+    Object.entries(depends_on ?? {}).flatMap(([on, { required = true }]) => (required ? [{ name, on }] : [])),
+  );
+  expect(insisting.filter(({ name, on }) => inProfile.includes(on) && !inProfile.includes(name))).toEqual([]);
+  const urls = (given: Record<string, string>) =>
+    ['gateway', 'worker-1', 'doctor'].map(
+      (name) => composed(given).services[name]?.environment?.['RECORD_SUPABASE_URL'],
+    );
+  expect(new Set(urls({}))).toEqual(new Set(['http://record:8000']));
+  const hosted = 'https://project.supabase.co';
+  expect(new Set(urls({ RECORD_SUPABASE_URL: hosted }))).toEqual(new Set([hosted]));
+});
+
 it('starts the sample shop by its profile alone, in a network of its own', () => {
-  const inProfile = ([, { profiles }]: (typeof services)[number]): boolean => profiles !== undefined;
-  const shop = services.filter(inProfile);
-  expect(shop.map(([name, { profiles }]) => [name, profiles])).toEqual(shop.map(([name]) => [name, ['shop']]));
-  const names = shop.map(([name]) => name);
+  const inProfile = ([, { profiles }]: (typeof services)[number]): boolean => profiles?.includes('shop') === true;
+  const names = services.filter(inProfile).map(([name]) => name);
+  expect(names).toEqual(Object.keys(compose.services).filter((name) => name.startsWith('shop')));
   const needing = services
     .filter((one) => !inProfile(one))
     .flatMap(([, { depends_on }]) => Object.keys(depends_on ?? {}));
@@ -108,6 +166,13 @@ it('names services, volumes and files that there are', () => {
     join(build.context, command?.find((word) => !word.startsWith('--')) ?? ''),
   );
   expect(programs.filter((program) => !existsSync(join(ROOT, program)))).toEqual([]);
+});
+
+it('has a pg_dump in its image that reads whichever Postgres it runs', () => {
+  const servers = services.flatMap(([, { image }]) => /^postgres:(\d+)\./.exec(image)?.[1] ?? []);
+  const [, client] = /\bpostgresql-client-(\d+)\b/.exec(textOf('Dockerfile')) ?? [];
+  expect(servers).toHaveLength(2);
+  expect(servers.filter((server) => !(Number(client) >= Number(server)))).toEqual([]);
 });
 
 it.each(contexts)(

@@ -14,9 +14,10 @@ export interface Service {
   ports?: string[];
   volumes?: string[];
   networks?: string[];
-  depends_on?: Record<string, { condition: string }>;
+  depends_on?: Record<string, { condition: string; required?: boolean }>;
   healthcheck?: { test?: string[]; disable?: boolean };
   restart?: string;
+  pull_policy?: string;
   read_only?: boolean;
   cap_drop?: string[];
   security_opt?: string[];
@@ -32,5 +33,12 @@ interface Compose {
 
 export const ROOT = join(__dirname, '..', '..');
 export const textOf = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
-/** `docker-compose.yml` as Compose reads it, but for its variables. */
-export const compose = parse(textOf('docker-compose.yml'), { merge: true }) as Compose;
+/** What Compose has of a text: `${NAME:-otherwise}` is the variable or what stands for it, `$$` a dollar. */
+function interpolated(text: string, given: Record<string, string>): string {
+  const next = text.replace(/\$\{(\w+):-([^{}]*)\}/g, (_, name: string, otherwise: string) => given[name] || otherwise);
+  return next === text ? text.replaceAll('$$', () => '$') : interpolated(next, given);
+}
+/** `docker-compose.yml` as Compose reads it, where these variables are set. */
+export const composed = (given: Record<string, string>): Compose =>
+  parse(interpolated(textOf('docker-compose.yml'), given), { merge: true }) as Compose;
+export const compose = composed({});

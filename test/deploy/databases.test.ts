@@ -1,11 +1,12 @@
 /** The databases of docker-compose.yml and the pools before them, by the same scripts, settings and commands, without containers. */
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { Client } from 'pg';
 import { checkDatabases } from '../../src/cli/doctor/databases.ts';
 import { caddyBinary } from '../../src/embedded/caddy.ts';
+import { migrate } from '../../src/embedded/migrations.ts';
 import { pgbouncerBinary } from '../../src/embedded/pgbouncer.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { postgresClient } from '../../src/embedded/postgres-client.ts';
@@ -20,9 +21,11 @@ jest.setTimeout(180_000);
 const stateDir = scratchFolder();
 const made = join(stateDir, 'made');
 const secretOf = (name: string): string => readFileSync(join(made, name), 'utf8');
-beforeAll(() => {
+let recordServer: URL;
+beforeAll(async () => {
   mkdirSync(made);
   execFileSync(process.execPath, ['scripts/make-secrets.mjs', made], { cwd: ROOT });
+  recordServer = await initialised('postgres', 'postgres');
 });
 afterAll(() => removeScratch(stateDir));
 
@@ -42,8 +45,8 @@ async function rowsBy(connectionString: string, ...statements: string[]): Promis
   }
 }
 
-/** An empty server, as Postgres' image starts it for the first time, and what the container runs over it. */
-async function initialised(service: string, name: 'postgres' | 'app-postgres'): Promise<number> {
+/** An empty server, as Postgres' image starts it for the first time, and what the container runs over it; by its superuser. */
+async function initialised(service: string, name: 'postgres' | 'app-postgres'): Promise<URL> {
   const port = await freePort();
   const { superuserUrl } = await startPostgres({ stateDir, port, name });
   await rowsBy(
@@ -62,7 +65,21 @@ async function initialised(service: string, name: 'postgres' | 'app-postgres'): 
   const PATH = `${await postgresClient()}:${process.env['PATH'] ?? ''}`;
   const env = { PATH, PGHOST: '127.0.0.1', PGPORT: String(port), PGPASSWORD: password };
   await runCommand({ command: 'sh', args: ['-c', script], env });
-  return port;
+  return new URL(superuserUrl);
+}
+
+/** The record's database as the owner of its tables, as `record-schema` is told of it. */
+function recordUrl(): string {
+  const { pathname, username } = new URL(secretOf('RECORD_DB_URL'));
+  expect(recordServer.username).toBe(username);
+  return new URL(pathname, recordServer).href;
+}
+/** What the container that makes its schema says. */
+async function madeSchema(): Promise<string> {
+  const { command = [], environment, secrets } = compose.services['record-schema'] ?? {};
+  expect([environment, secrets]).toEqual([{}, ['RECORD_DB_URL']]);
+  const env = { NODE_ENV: 'production', HOLDFAST_PRODUCTION: '1', RECORD_DB_URL: recordUrl() };
+  return (await runCommand({ command: process.execPath, args: command, cwd: ROOT, env })).stdout;
 }
 
 /** PgBouncer as the container runs it, before a server of ours. */
@@ -100,8 +117,25 @@ const withPgBouncer = pgbouncerBinary() === undefined ? it.skip : it;
 const at = (url: string, port: number): string => url.replace(/@[^/]+/, `@127.0.0.1:${port}`);
 const uriIn = (conf: string): string => /db-uri = "(.+)"/.exec(secretOf(conf))?.[1] ?? '';
 
+it('makes the schema of the record, and brings one that is there up to date: each file once', async () => {
+  const files = readdirSync(join(ROOT, 'supabase/migrations')).sort();
+  expect((await madeSchema()).trim().split('\n')).toEqual(files.map((file) => `applied supabase/migrations/${file}`));
+  const url = recordUrl();
+  const noted = () => rowsBy(url, 'select name, applied_at from holdfast_migrations order by name');
+  const before = await noted();
+  expect(await madeSchema()).toContain('is up to date');
+  const next = join(stateDir, 'next');
+  cpSync(join(ROOT, 'supabase/migrations'), join(next, 'supabase/migrations'), { recursive: true });
+  writeFileSync(join(next, 'supabase/migrations/9999-next.sql'), 'create table public.next (id int primary key);');
+  const upgrade = () => migrate({ url, root: next, folders: [join(next, 'supabase/migrations')] });
+  expect(await upgrade()).toEqual(['supabase/migrations/9999-next.sql']);
+  expect(await upgrade()).toEqual([]);
+  expect(await noted()).toEqual([...before, expect.objectContaining({ name: 'supabase/migrations/9999-next.sql' })]);
+});
+
 withPgBouncer("opens the record to its API through the pool, as the role of the API's keys", async () => {
-  const port = await pooled('pgbouncer', 'postgres', await initialised('postgres', 'postgres'));
+  await madeSchema();
+  const port = await pooled('pgbouncer', 'postgres', Number(recordServer.port));
   const url = at(uriIn('postgrest.conf'), port);
   expect(await rowsBy(url, 'begin', 'set local role service_role', 'select count(*)::int from incidents')).toEqual([
     { count: 0 },
@@ -113,7 +147,7 @@ withPgBouncer("opens the record to its API through the pool, as the role of the 
 });
 
 withPgBouncer('gives the shop its database through a pool, and its runner what it needs and no more', async () => {
-  const database = await initialised('shop-postgres', 'app-postgres');
+  const database = Number((await initialised('shop-postgres', 'app-postgres')).port);
   const pool = await pooled('shop-pool', 'shop-postgres', database);
   const { DATABASE_URL = '' } = parseEnv(secretOf('shop.env'));
   expect(await rowsBy(at(DATABASE_URL, pool), 'select count(*)::int as orders from orders')).toEqual([{ orders: 0 }]);
@@ -133,9 +167,7 @@ withPgBouncer('gives the shop its database through a pool, and its runner what i
 it('runs the shop and its visitors, which ask how it is', async () => {
   const port = await freePort();
   const { entrypoint = [], command = [], environment = {}, healthcheck } = compose.services['shop'] ?? {};
-  const [program = '', ...args] = [...entrypoint, ...command].map((word) =>
-    word.replaceAll('$$', '$').replace('/run/secrets', made),
-  );
+  const [program = '', ...args] = [...entrypoint, ...command].map((word) => word.replace('/run/secrets', made));
   const PATH = `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`;
   const env = { ...environment, HOST: '127.0.0.1', PORT: String(port), PATH, NODE_ENV: 'production', RELEASE: 'v1' };
   const cwd = join(ROOT, 'examples/shop');

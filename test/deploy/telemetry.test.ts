@@ -8,8 +8,8 @@ import { readPages } from '../../src/pages.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
 import { until } from '../support/until.ts';
 import { startCanaryRig } from '../support/canary-rig.ts';
-import { prometheusBinary } from '../support/prometheus.ts';
-import { ROOT, textOf } from './compose.ts';
+import { amtoolBinary, prometheusBinary } from '../support/prometheus.ts';
+import { compose, ROOT, textOf } from './compose.ts';
 
 interface Rule {
   alert: string;
@@ -50,6 +50,34 @@ withPromtool('has rules and a dashboard that Prometheus understands, and rules t
   writeFileSync(file, JSON.stringify({ groups: [{ name: 'shown', rules: asRules }] }));
   expect(promtool(['check', 'rules', file])).toContain(`${shown.length} rules found`);
   expect(promtool(['test', 'rules', '../test/deploy/holdfast.rules.test.yml'])).toContain('SUCCESS');
+});
+
+withPromtool("has a Prometheus' configuration, and rules of the sample shop, that Prometheus understands", () => {
+  expect(promtool(['check', 'config', '--syntax-only', 'prometheus.yml'])).toContain('SUCCESS');
+  expect(promtool(['check', 'rules', 'shop/shop.rules.yml'])).toContain('SUCCESS');
+});
+
+(amtoolBinary === undefined ? it.skip : it)(
+  'sends what is wrong with Holdfast itself to its operators past it, and everything to Holdfast',
+  () => {
+    const file = join(stateDir, 'alertmanager.yml');
+    // Alertmanager knows `url_file` since 0.26, and this amtool may be older
+    writeFileSync(file, textOf('deploy/alertmanager.yml').replace(/url_file: \S+/, 'url: http://operators.example/'));
+    const amtool = (...args: string[]): string => execFileSync('amtool', args, { encoding: 'utf8', stdio: 'pipe' });
+    expect(amtool('check-config', file)).toContain('SUCCESS');
+    const receivers = (alert: string): string =>
+      amtool('config', 'routes', 'test', `--config.file=${file}`, `alertname=${alert}`, 'service=shop').trim();
+    for (const { alert } of rules) expect([alert, receivers(alert)]).toEqual([alert, 'operators,holdfast']);
+    expect(receivers('HighErrorRate')).toBe('holdfast');
+  },
+);
+
+it('gives Prometheus and Alertmanager the secrets that their configurations name', () => {
+  for (const service of ['prometheus', 'alertmanager']) {
+    const named = [...textOf(`deploy/${service}.yml`).matchAll(/\/run\/secrets\/(\w+)/g)].map(([, name]) => name);
+    expect(compose.services[service]?.secrets).toEqual(named);
+  }
+  expect(compose.services['alertmanager']?.networks).toContain('outside'); // where its operators are
 });
 
 it('has a test of each rule', () => {

@@ -16,6 +16,7 @@ const onPath = (...names: string[]): string | undefined =>
     }
   });
 export const prometheusBinary = onPath('prometheus');
+export const amtoolBinary = onPath('amtool');
 export const alertmanagerBinary = onPath('prometheus-alertmanager', 'alertmanager');
 
 /** A Prometheus that scrapes each target every second; the name under `targets` is their `job`. End it by the name `prometheus`. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { request } from '../../http.ts';
+import { keyHeaders } from '../../supabase-key.ts';
 import { checked, failed, ok, warning, type Finding } from './finding.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -73,7 +74,7 @@ const CREDENTIALS: Credential[] = [
   {
     system: 'supabase',
     variable: 'SUPABASE_SECRET_KEY',
-    ask: ({ SUPABASE_URL }, secret) => ({ url: `${base(SUPABASE_URL)}/rest/v1/`, headers: { apikey: secret } }),
+    ask: ({ SUPABASE_URL }, secret) => ({ url: `${base(SUPABASE_URL)}/rest/v1/`, headers: keyHeaders(secret) }),
     untold: 'a secret key reads and writes every row: no narrower one can look at the health of a project',
   },
   {
@@ -81,7 +82,7 @@ const CREDENTIALS: Credential[] = [
     variable: 'RECORD_SUPABASE_SECRET_KEY',
     ask: ({ RECORD_SUPABASE_URL }, secret) => ({
       url: `${base(RECORD_SUPABASE_URL)}/rest/v1/incidents?select=workflow_id&limit=1`,
-      headers: { apikey: secret },
+      headers: keyHeaders(secret),
     }),
     untold: 'keep the record in a project of its own: a secret key reads and writes every row there',
   },

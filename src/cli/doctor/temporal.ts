@@ -4,6 +4,7 @@ import { msToTs } from '@temporalio/common/lib/time.js';
 import type { Config } from '../../config.ts';
 import { SEARCH_ATTRIBUTES } from '../../contracts/index.ts';
 import { checked, failed, ok, warning, type Finding } from './finding.ts';
+import { checkWorkers } from './workers.ts';
 
 /** Below it worker versioning by deployment is not what it is now, and known weaknesses are open. */
 const FLOOR = '1.32.0';
@@ -23,8 +24,15 @@ interface Asked {
   fix: boolean;
 }
 
-/** Temporal as Holdfast needs it: version, namespace, retention, search attributes, clock, codec, workers, `runners`. */
-export async function checkTemporal(config: Config, fix: boolean, runners: string[] = []): Promise<Finding[]> {
+/**
+ * Temporal as Holdfast needs it: version, namespace, retention, search attributes, clock, codec, workers, `runners`. Workers that
+ * start after this are not looked for (`later`).
+ */
+export async function checkTemporal(
+  config: Config,
+  fix: boolean,
+  runners: string[] | 'later' = [],
+): Promise<Finding[]> {
   const { address, namespace, dataConverter } = config.temporal;
   const remedy = 'start it, or set TEMPORAL_ADDRESS (TEMPORAL_PROFILE, TEMPORAL_TLS, TEMPORAL_API_KEY) to where it is';
   return await checked('temporal', remedy, async () => {
@@ -41,9 +49,11 @@ export async function checkTemporal(config: Config, fix: boolean, runners: strin
         ...(await checked('clock and codec', 'the API key or role must be able to start workflows', () =>
           probe(asked),
         )),
-        ...(await checked('workers', 'ask its administrator', () =>
-          Promise.all([workers(asked, config.HOLDFAST_TASK_QUEUE), ...runners.map((queue) => runner(asked, queue))]),
-        )),
+        ...(runners === 'later'
+          ? []
+          : await checked('workers', 'ask its administrator', () =>
+              checkWorkers(client, config.HOLDFAST_TASK_QUEUE, runners),
+            )),
       ];
     } finally {
       await connection.close();
@@ -148,32 +158,4 @@ async function probe({ client, namespace, encrypted }: Asked): Promise<Finding[]
       .deleteWorkflowExecution({ namespace, workflowExecution: { workflowId: PROBE } })
       .catch(() => undefined); // it is gone with the retention at the latest
   }
-}
-
-async function workers(asked: Asked, queue: string): Promise<Finding> {
-  const count = await pollersOf(asked, queue, 1);
-  return count > 0
-    ? ok('workers', `${count} serve the task queue ${queue}`)
-    : warning('workers', `nobody serves the task queue ${queue}`, 'start one with: npm run worker');
-}
-
-async function runner(asked: Asked, queue: string): Promise<Finding> {
-  const count = await pollersOf(asked, queue, 2);
-  return count > 0
-    ? ok('runners', `${count} serve the task queue ${queue}`)
-    : warning(
-        'runners',
-        `nobody serves the task queue ${queue}: what its environments need cannot be read or done`,
-        `start one in their network: npm run worker -- --task-queue ${queue}`,
-      );
-}
-
-/** How many poll a task queue, for workflows (1) or activities (2). */
-async function pollersOf({ connection, namespace }: Asked, name: string, taskQueueType: 1 | 2): Promise<number> {
-  const { pollers } = await connection.workflowService.describeTaskQueue({
-    namespace,
-    taskQueue: { name },
-    taskQueueType,
-  });
-  return pollers?.length ?? 0;
 }

@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto';
+import { checkCredentials } from '../../src/cli/doctor/credentials.ts';
+import { serving } from '../activities/http-server.ts';
+import { hostedProject, jwtOf, postgrest } from '../support/postgrest.ts';
+
+const word = (): string => randomBytes(24).toString('hex');
+
+it('names the scopes that a token lacks and those beyond need, and a token that is refused', async () => {
+  const scopes: Record<string, string[]> = {
+    'Bearer narrow': ['event:read', 'org:read', 'project:read'],
+    'Bearer wide': ['event:read', 'org:read', 'org:admin', 'project:write'],
+    'Bearer blind': ['project:read'],
+  };
+  await using sentry = await serving(({ headers }) => {
+    const granted = scopes[headers.authorization ?? ''];
+    return { status: granted === undefined ? 401 : 200, body: { version: '0', auth: { scopes: granted } } };
+  });
+  const judged = (SENTRY_AUTH_TOKEN: string) => checkCredentials({ SENTRY_URL: sentry.url, SENTRY_AUTH_TOKEN });
+  expect(await judged('narrow')).toMatchObject([{ state: 'ok' }]);
+  expect(await judged('wide')).toMatchObject([
+    { state: 'warning', says: expect.stringContaining('org:admin, project:write') },
+  ]);
+  expect(await judged('blind')).toMatchObject([
+    { state: 'failed', says: 'SENTRY_AUTH_TOKEN lacks event:read, org:read' },
+  ]);
+  const [refused] = await judged(word());
+  expect(refused).toMatchObject({ state: 'failed', remedy: 'renew SENTRY_AUTH_TOKEN, or unset it' });
+});
+
+it.each([
+  ['the record', 'RECORD_SUPABASE_URL', 'RECORD_SUPABASE_SECRET_KEY'],
+  ['the application', 'SUPABASE_URL', 'SUPABASE_SECRET_KEY'],
+])("has the key of %s taken or refused by PostgREST itself, and by a hosted project's gateway", async (_, url, key) => {
+  const judged = async (at: string, shown: string) => await checkCredentials({ [url]: at, [key]: shown });
+  await using rest = await postgrest();
+  expect(await judged(rest.url, rest.key)).toMatchObject([{ state: 'ok' }]);
+  expect(await judged(rest.url, jwtOf('service_role', word()))).toMatchObject([
+    { state: 'failed', remedy: `renew ${key}, or unset it` },
+  ]);
+  const secret = `sb_secret_${word()}`;
+  await using hosted = await hostedProject(secret);
+  expect(await judged(hosted.url, secret)).toMatchObject([{ state: 'ok' }]);
+  expect(await judged(hosted.url, `sb_secret_${word()}`)).toMatchObject([{ state: 'failed' }]);
+});
