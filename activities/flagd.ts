@@ -9,7 +9,7 @@ import type { Approval, Effect, FlagState, Scope, Settings } from '../src/contra
 import type { Caching, Flags } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 import { parsed } from '../src/http.ts';
-import { writeWhole } from '../src/processes.ts';
+import { readIfThere, writeWhole } from '../src/processes.ts';
 import { cachingOf, isCaching, untilCaching } from './flagd/caching.ts';
 
 const REMEMBERED = 200;
@@ -177,7 +177,7 @@ async function flagOf(file: string, name: string): Promise<Flag> {
 }
 
 const readMemory = async (file: string): Promise<Memory> =>
-  parsed(Memory, json(await readFile(file, 'utf8').catch(() => '{}')), file);
+  parsed(Memory, json((await readIfThere(file)) ?? '{}'), file);
 
 const json = (text: string): unknown => {
   try {
