@@ -180,15 +180,24 @@ export function createActivities(
       await journal.done(approval.id, done);
       return { changed: true, summary: done };
     },
-    /** Drop the index again. Nothing happens when it is not there or was not made for this. */
+    /**
+     * Drop the index again, once. Nothing happens when it is not there or was not made for this.
+     * @throws Fenced (permanent) when a later change has acted since.
+     */
     async undoCreateIndex(approval: Approval<CreateIndex>): Promise<Effect> {
       const action = approvedAction(CreateIndex, approval);
       const plan = checkedPlan(action);
       const { index } = await withSession(url, (session) => built(session, action));
-      if (index === 'none' || !(await journalOf(action).knows(approval.id)))
+      const journal = journalOf(action);
+      if (index === 'none' || !(await journal.knows(approval.id)))
         return { changed: false, summary: `${plan.name} was not made: nothing to undo` };
+      const key = `${approval.id}:undo`;
+      const { stage, summary } = await journal.begin({ key, fence: approval.fence });
+      if (stage === 'done') return { changed: false, summary };
       await asOwner(action, dropStatement(plan));
-      return { changed: true, summary: `dropped ${plan.name}` };
+      const done = `dropped ${plan.name}`;
+      await journal.done(key, done);
+      return { changed: true, summary: done };
     },
   } satisfies DatabaseCapacity & DatabaseSessions & DatabaseIndexes;
 }

@@ -75,6 +75,17 @@ it('leaves alone on undo what someone has changed since', async () => {
   expect(await now()).toEqual(changed);
 });
 
+it('leaves off on undo what a later change has switched off meanwhile', async () => {
+  await flags.switchOff(off('a', { fence: 3 }));
+  await writeFile(file, JSON.stringify(original)); // a person has switched it on again
+  await flags.switchOff(off('b', { fence: 4 }));
+  const after = await now();
+  const fenced = { type: 'Fenced', nonRetryable: true };
+  await expect(flags.undoSwitchOff(off('a', { fence: 3 }))).rejects.toMatchObject(fenced);
+  expect(await now()).toEqual(after);
+  expect(await flags.undoSwitchOff(off('b', { fence: 4 }))).toMatchObject({ changed: true });
+});
+
 it('finishes what a killed worker had only noted, and notes what it had only done', async () => {
   const memory = join(folder, 'state', 'flags', 'shop', 'production.json');
   await flags.switchOff(off('a'));

@@ -537,4 +537,19 @@ describe('slow statements', () => {
     expect(await indexes()).toEqual([action.name]);
     await asActivity(() => activities.undoCreateIndex(approval));
   });
+
+  it('keeps an index on undo when a later change has acted since', async () => {
+    const [first, second] = [
+      approvalOf(indexAction('big', 'customer'), 13),
+      approvalOf(indexAction('orders', 'note'), 14),
+    ];
+    await asActivity(() => activities.createIndex(first));
+    await asActivity(() => activities.createIndex(second));
+    const made = await indexes();
+    const fenced = { type: 'Fenced', nonRetryable: true };
+    await expect(asActivity(() => activities.undoCreateIndex(first))).rejects.toMatchObject(fenced);
+    expect(await indexes()).toEqual(made);
+    expect(await asActivity(() => activities.undoCreateIndex(second))).toMatchObject({ changed: true });
+    expect(await indexes()).toEqual([first.proposal.action.name]);
+  });
 });
