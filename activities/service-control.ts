@@ -22,9 +22,11 @@ import {
 import type { ChangeControl, DeploymentRuns } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 
+/** More than what acts may take with its retries: see `mitigation` of the kit. */
 const ACT_MS = 30 * 60 * 1000;
-/** A deployment has steps that take hours, such as a backup and its proof, between two askings. */
-const DEPLOY_MS = 5 * 60 * 60 * 1000;
+/** And where it may take hours, see `longWork`: the steps of a deployment between two askings, the making of an index. */
+const LONG_MS = 5 * 60 * 60 * 1000;
+const LONG: ChangeRequest['kind'][] = ['deploy', 'create-index'];
 
 export const env = z.object({
   HOLDFAST_TASK_QUEUE: z.string().default('holdfast'),
@@ -64,9 +66,8 @@ export function createActivities({ HOLDFAST_TASK_QUEUE }: z.output<typeof env>, 
   const termsOf = ({ service, environment, kind }: ChangeRequest): { coolDownMs: number; leaseMs: number } => {
     const of = settings.services.find(({ name }) => name === service)?.environments[environment];
     if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
-    const verifyMs = of.measure.windowSeconds * 1000 + 3 * msToNumber(of.measure.lasting);
-    const actMs = kind === 'deploy' ? DEPLOY_MS : ACT_MS;
-    return { coolDownMs: msToNumber(of.coolDown), leaseMs: actMs + verifyMs };
+    const verifyMs = of.measure.windowSeconds * 1000 + 4 * msToNumber(of.measure.lasting);
+    return { coolDownMs: msToNumber(of.coolDown), leaseMs: (LONG.includes(kind) ? LONG_MS : ACT_MS) + verifyMs };
   };
   /** By run id: how a run has ended does not change. */
   const ended = new Map<string, Pick<DeploymentRun, 'outcome' | 'note'>>();
