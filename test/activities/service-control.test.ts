@@ -2,7 +2,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createActivities } from '../../activities/service-control.ts';
 import type { ChangeRequest } from '../../src/contracts/index.ts';
 import { freePort } from '../../src/embedded/ports.ts';
@@ -12,6 +12,7 @@ import { workflowBundle } from '../../workers/bundle.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
 import { settings } from './settings.ts';
 
+Runtime.install({ logger: new DefaultLogger('ERROR') });
 const scope = { service: 'shop', environment: 'production' };
 const stateDir = scratchFolder();
 let client: Client;
@@ -49,12 +50,38 @@ const ask = (key: string, change: Partial<ChangeRequest> = {}) => {
 const tell = (key: string) => asActivity(() => control.reportChange({ ...scope, key, result: 'failed' }));
 const ledger = () => asActivity(() => control.ledger(scope));
 
+/** A run that nobody works at. */
+const startHolder = async () => {
+  const workflowId = 'deployment.shop.production';
+  const run = await client.workflow.start('nobody', { workflowId, taskQueue: 'nobody' });
+  return { run, holder: `${workflowId}/${run.firstExecutionRunId}` };
+};
+
+it('ends what a run has held that was terminated as soon as another change asks, and not before', async () => {
+  const { run, holder } = await startHolder();
+  expect(await ask('left', { kind: 'deploy', holder })).toEqual({ granted: true, fence: 1 });
+  expect(await ask('next')).toMatchObject({ granted: false, because: 'busy' });
+  await run.terminate('it hung');
+  expect(await ask('next')).toEqual({ granted: true, fence: 2 });
+  expect((await ledger()).changes).toMatchObject([
+    { key: 'next', result: 'open' },
+    { key: 'left', result: 'unverified' },
+  ]);
+  await tell('next');
+});
+
+it('takes a holder of which nothing can be said for one that runs', async () => {
+  await ask('held', { holder: 'incident.shop.other/no-run-id' });
+  expect(await ask('next-one')).toMatchObject({ granted: false, because: 'busy' });
+  await tell('held');
+});
+
 it.each([
   ['an act', 'scale', mitigation],
   ['the making of an index', 'create-index', longWork],
   ['a deployment', 'deploy', longWork],
 ] as const)('gives %s a lease that outlasts all of its attempts and its verification', async (_, kind, options) => {
-  await ask(kind, { kind });
+  expect(await ask(kind, { kind })).toMatchObject({ granted: true });
   const [change] = (await ledger()).changes;
   await tell(kind);
   const leaseMs = Date.parse(change?.leaseEndsAt ?? '') - Date.parse(change?.at ?? '');
