@@ -521,12 +521,9 @@ describe('slow statements', () => {
     const first = await rig.client(rig.ownerUrl); // the statement of a worker that was killed
     const building = first.query(action.statement);
     await until(async () => (await rig.admin.query('select from pg_stat_progress_create_index')).rowCount === 1);
-    const second = asActivity(() => activities.createIndex(approval));
-    await until(
-      async () =>
-        (await rig.admin.query(`select from pg_stat_activity where application_name = 'holdfast' and state = 'idle'`))
-          .rowCount === 1,
-    );
+    const waits = Promise.withResolvers<void>();
+    const second = asActivity(() => activities.createIndex(approval), waits.resolve);
+    await waits.promise;
     await rig.admin.query('select pg_cancel_backend($1)', [
       await rig.admin
         .query<{ pid: number }>(`select pid from pg_stat_progress_create_index`)
@@ -552,12 +549,13 @@ describe('slow statements', () => {
       (await rig.admin.query(`select oid from pg_class where relname = $1`, [action.name])).rows;
     await until(async () => (await rig.admin.query('select from pg_stat_progress_create_index')).rowCount === 1);
     const begun = await built();
-    const second = asActivity(() => activities.createIndex(approval));
-    await until(
-      async () =>
-        (await rig.admin.query(`select from pg_stat_activity where application_name = 'holdfast' and state = 'idle'`))
-          .rowCount === 1,
-    );
+    const own = async () =>
+      (await rig.admin.query(`select from pg_stat_activity where application_name = 'holdfast'`)).rowCount;
+    const before = await own();
+    const waits = Promise.withResolvers<void>();
+    const second = asActivity(() => activities.createIndex(approval), waits.resolve);
+    await waits.promise;
+    await until(async () => (await own()) === before); // between its looks
     await holder.query('rollback');
     await building;
     expect(await second).toMatchObject({ changed: true });
