@@ -1,7 +1,7 @@
 /** Backups of the application's database: dumped and counted in one snapshot, and proved by restoring them elsewhere. */
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { cancellationSignal } from '@temporalio/activity';
@@ -11,7 +11,7 @@ import { Backup, Scope, type Effect, type Settings } from '../src/contracts/inde
 import type { Backups } from '../src/contracts/ports.ts';
 import { APPLICATION, libpqEnvironment, withSession, type Session } from '../src/database.ts';
 import { failure } from '../src/errors.ts';
-import { writeWhole } from '../src/processes.ts';
+import { readIfThere, writeWhole } from '../src/processes.ts';
 import { Origin, Table, beginSnapshot, contentsOf, firstDifference, originOf } from './backups/contents.ts';
 import { createPrograms } from './backups/programs.ts';
 import { urlOf, withScratch } from './backups/scratch.ts';
@@ -166,8 +166,9 @@ function describeBackup(scope: Scope, folder: string, { sha256, sizeBytes, taken
   return { ...scope, ...files, sha256, sizeBytes, takenAt, tables: tables.length, rows: rowsIn(tables) };
 }
 
+/** Undefined where there is none, or one that was not written to its end. */
 async function readManifest(file: string): Promise<Manifest | undefined> {
-  const text = await readFile(file, 'utf8').catch(() => '');
+  const text = (await readIfThere(file)) ?? '';
   try {
     return Manifest.parse(JSON.parse(text));
   } catch {

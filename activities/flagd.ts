@@ -9,7 +9,7 @@ import type { Approval, Effect, FlagState, Scope, Settings } from '../src/contra
 import type { Caching, Flags } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 import { parsed } from '../src/http.ts';
-import { writeWhole } from '../src/processes.ts';
+import { readIfThere, writeWhole } from '../src/processes.ts';
 import { cachingOf, isCaching, untilCaching } from './flagd/caching.ts';
 
 const REMEMBERED = 200;
@@ -63,6 +63,10 @@ export function createActivities({ HOLDFAST_STATE_DIR }: z.output<typeof env>, s
     await writeWhole(memoryFile, JSON.stringify({ ...memory, changes: changes.slice(0, REMEMBERED) }));
   }
 
+  const assertNotFenced = (fence: number, { fence: highest }: Memory): void => {
+    if (fence < highest) throw failure('Fenced', `a later change (${highest}) has acted on the flags since ${fence}`);
+  };
+
   /** Set a flag to a variant of this value for everyone. */
   async function set(approval: Approval, action: Setting, value: boolean): Promise<Effect> {
     const { file, memoryFile } = placeOf(action);
@@ -75,8 +79,7 @@ export function createActivities({ HOLDFAST_STATE_DIR }: z.output<typeof env>, s
       await remember(memoryFile, memory, { ...known, stage: 'done' });
       return { changed: false, summary: `done already: ${summary}` };
     }
-    if (approval.fence < memory.fence)
-      throw failure('Fenced', `a later change (${memory.fence}) has acted on the flags since ${approval.fence}`);
+    assertNotFenced(approval.fence, memory);
     if (now.defaultVariant !== action.from)
       throw failure('StaleApproval', `${action.flag} is at ${now.defaultVariant}, not at ${action.from}`);
     if (now.variants[action.to] !== value)
@@ -91,7 +94,7 @@ export function createActivities({ HOLDFAST_STATE_DIR }: z.output<typeof env>, s
     return { changed: true, summary };
   }
 
-  async function restore({ id }: Approval, action: Setting): Promise<Effect> {
+  async function restore({ id, fence }: Approval, action: Setting): Promise<Effect> {
     const { file, memoryFile } = placeOf(action);
     const [memory, now] = [await readMemory(memoryFile), await flagOf(file, action.flag)];
     const known = memory.changes.find((one) => one.id === id);
@@ -100,10 +103,11 @@ export function createActivities({ HOLDFAST_STATE_DIR }: z.output<typeof env>, s
       await remember(memoryFile, memory, { ...known, stage: 'undone' });
       return { changed: false, summary: `${action.flag} is as it was already` };
     }
+    assertNotFenced(fence, memory);
     if (!isDeepStrictEqual(now, known.after))
       throw failure('StaleApproval', `${action.flag} was changed by someone else; it was left as it is`);
     await put(file, action.flag, known.before);
-    await remember(memoryFile, memory, { ...known, stage: 'undone' });
+    await remember(memoryFile, { ...memory, fence }, { ...known, stage: 'undone' });
     return { changed: true, summary: `${action.flag} is at ${known.before.defaultVariant} again` };
   }
 
@@ -125,7 +129,10 @@ export function createActivities({ HOLDFAST_STATE_DIR }: z.output<typeof env>, s
     async switchOff(approval: Approval<SwitchOffFlag>): Promise<Effect> {
       return await set(approval, approvedAction(SwitchOffFlag, approval), false);
     },
-    /** Restore the flag as it was. Nothing happens when it was not switched off. @throws StaleApproval when someone has changed it since. */
+    /**
+     * Restore the flag as it was. Nothing happens when it was not switched off.
+     * @throws Fenced (permanent) when a later change has acted on the flags since; StaleApproval when someone has changed it.
+     */
     async undoSwitchOff(approval: Approval<SwitchOffFlag>): Promise<Effect> {
       return await restore(approval, approvedAction(SwitchOffFlag, approval));
     },
@@ -177,7 +184,7 @@ async function flagOf(file: string, name: string): Promise<Flag> {
 }
 
 const readMemory = async (file: string): Promise<Memory> =>
-  parsed(Memory, json(await readFile(file, 'utf8').catch(() => '{}')), file);
+  parsed(Memory, json((await readIfThere(file)) ?? '{}'), file);
 
 const json = (text: string): unknown => {
   try {

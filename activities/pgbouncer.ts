@@ -179,16 +179,25 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
       await journal.done(approval.id, done);
       return { changed: true, summary: done };
     },
-    /** Return to the size before. Nothing happens when it was not changed for this. @throws StaleApproval when it has another size now. */
+    /**
+     * Return to the size before, once. Nothing happens when it was not changed for this.
+     * @throws Fenced (permanent) when a later change has acted since; StaleApproval when it has another size now.
+     */
     async undoResizePool(approval: Approval<ResizePool>): Promise<Effect> {
       const { pool, from, to, ...scope } = approvedAction(ResizePool, approval);
-      if (!(await journalOf(scope).knows(approval.id)))
+      const journal = journalOf(scope);
+      if (!(await journal.knows(approval.id)))
         return { changed: false, summary: `the pool ${pool} was not resized: nothing to undo` };
+      const key = `${approval.id}:undo`;
+      const { stage, summary } = await journal.begin({ key, fence: approval.fence });
+      if (stage === 'done') return { changed: false, summary };
       const now = await sizeOf(pool);
       if (now !== from && now !== to)
         throw failure('StaleApproval', `the pool ${pool} holds ${now} connections, not ${to}`);
       const changed = await setSize(scope, pool, from);
-      return { changed, summary: `the pool ${pool} holds ${from} connections again` };
+      const done = `the pool ${pool} holds ${from} connections again`;
+      await journal.done(key, done);
+      return { changed, summary: done };
     },
   } satisfies ConnectionPool;
 }

@@ -2,7 +2,7 @@
  * The application's Postgres, over Holdfast's own role (`supabase/roles.sql`): never more than two connections of a
  * worker, every statement bounded. Reads tell; what changes is re-checked in the statement that changes it.
  */
-import { heartbeat, sleep } from '@temporalio/activity';
+import { sleep } from '@temporalio/activity';
 import { z } from 'zod';
 import { approvedAction } from '../src/approved.ts';
 import { beating } from '../src/beating.ts';
@@ -20,14 +20,14 @@ import {
   type SlowStatement,
 } from '../src/contracts/index.ts';
 import type { DatabaseCapacity, DatabaseIndexes, DatabaseSessions } from '../src/contracts/ports.ts';
-import { rowsOf, withSession, type Session } from '../src/database.ts';
+import { rowsOf, withSession } from '../src/database.ts';
 import { failure } from '../src/errors.ts';
 import { openJournal } from '../src/journal.ts';
 import { checkedPlan, dropStatement, slowStatements, stateOfIndex } from './postgres/indexes.ts';
 import { Served, improvement, servedBy, servedSince } from './postgres/served.ts';
 import { sessionsInTheWay, stillThere, terminate } from './postgres/sessions.ts';
 
-const BEAT_MS = 1000;
+const LOOK_MS = 1000;
 /** Making an index takes as long as it takes; it waits for locks, so that nobody waits for it. */
 const BUILDING = { statement_timeout: 0, query_timeout: 0, lock_timeout: 5000, idle_in_transaction_session_timeout: 0 };
 
@@ -63,17 +63,20 @@ export function createActivities(
       );
     });
   };
-  /** An earlier attempt's statement goes on in the server when its worker is killed: wait for it. @throws Unavailable */
-  const built = async (session: Session, plan: CreateIndex) => {
-    for (;;) {
-      const state = await stateOfIndex(session, plan);
-      if (state.vacuuming)
-        throw failure('Unavailable', `autovacuum is at work on ${plan.table}; an index made now would cut it short`);
-      if (!state.building) return state;
-      heartbeat();
-      await sleep(BEAT_MS);
-    }
-  };
+  /**
+   * An earlier attempt's statement goes on in the server when its worker is killed, or its time is up: wait for it, for hours where
+   * it takes them, and keep no connection meanwhile. @throws Unavailable
+   */
+  const built = (plan: CreateIndex) =>
+    beating(async () => {
+      for (;;) {
+        const state = await withSession(url, (session) => stateOfIndex(session, plan));
+        if (state.vacuuming)
+          throw failure('Unavailable', `autovacuum is at work on ${plan.table}; an index made now would cut it short`);
+        if (!state.building) return state;
+        await sleep(LOOK_MS);
+      }
+    });
 
   /** Plan, cost and time of the statement that an index is for, before and now. */
   const improvedBy = async (action: CreateIndex, plan: IndexPlan, before: Served | undefined): Promise<string> => {
@@ -156,7 +159,7 @@ export function createActivities(
       const action = approvedAction(CreateIndex, approval);
       const plan = checkedPlan(action);
       const journal = journalOf(action);
-      const { index, table } = await withSession(url, (session) => built(session, action));
+      const { index, table } = await built(action);
       if (!table) throw failure('StaleApproval', `there is no table ${plan.schema}.${plan.table}`);
       const begun = await journal.knows(approval.id);
       if (index === 'valid' && !begun)
@@ -180,15 +183,24 @@ export function createActivities(
       await journal.done(approval.id, done);
       return { changed: true, summary: done };
     },
-    /** Drop the index again. Nothing happens when it is not there or was not made for this. */
+    /**
+     * Drop the index again, once. Nothing happens when it is not there or was not made for this.
+     * @throws Fenced (permanent) when a later change has acted since.
+     */
     async undoCreateIndex(approval: Approval<CreateIndex>): Promise<Effect> {
       const action = approvedAction(CreateIndex, approval);
       const plan = checkedPlan(action);
-      const { index } = await withSession(url, (session) => built(session, action));
-      if (index === 'none' || !(await journalOf(action).knows(approval.id)))
+      const { index } = await built(action);
+      const journal = journalOf(action);
+      if (index === 'none' || !(await journal.knows(approval.id)))
         return { changed: false, summary: `${plan.name} was not made: nothing to undo` };
+      const key = `${approval.id}:undo`;
+      const { stage, summary } = await journal.begin({ key, fence: approval.fence });
+      if (stage === 'done') return { changed: false, summary };
       await asOwner(action, dropStatement(plan));
-      return { changed: true, summary: `dropped ${plan.name}` };
+      const done = `dropped ${plan.name}`;
+      await journal.done(key, done);
+      return { changed: true, summary: done };
     },
   } satisfies DatabaseCapacity & DatabaseSessions & DatabaseIndexes;
 }

@@ -20,7 +20,7 @@ import {
   userOf,
 } from '../src/error-events.ts';
 import { failure } from '../src/errors.ts';
-import { parsed, request } from '../src/http.ts';
+import { parsed, request, whole } from '../src/http.ts';
 
 export const env = z.object({
   SENTRY_URL: z.url().default('https://sentry.io'),
@@ -101,7 +101,8 @@ export function createActivities(
     for (const [name, value] of Object.entries(query))
       for (const each of [value ?? []].flat()) url.searchParams.append(name, each);
     const what = `Sentry GET ${path}`;
-    const response = await request(url.href, { headers: { authorization: `Bearer ${SENTRY_AUTH_TOKEN}` }, what });
+    const asked = { headers: { authorization: `Bearer ${SENTRY_AUTH_TOKEN}` }, what };
+    const response = await whole(await request(url.href, asked), what);
     const body: unknown = await response.json().catch(() => undefined);
     return { data: parsed(schema, body, what), next: nextCursor(response.headers.get('link')) };
   };

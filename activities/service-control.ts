@@ -22,9 +22,11 @@ import {
 import type { ChangeControl, DeploymentRuns } from '../src/contracts/ports.ts';
 import { failure } from '../src/errors.ts';
 
+/** More than what acts may take with its retries: see `mitigation` of the kit. */
 const ACT_MS = 30 * 60 * 1000;
-/** A deployment has steps that take hours, such as a backup and its proof, between two askings. */
-const DEPLOY_MS = 5 * 60 * 60 * 1000;
+/** And where it may take hours, see `longWork`: the steps of a deployment between two askings, the making of an index. */
+const LONG_MS = 5 * 60 * 60 * 1000;
+const LONG: ChangeRequest['kind'][] = ['deploy', 'create-index'];
 
 export const env = z.object({
   HOLDFAST_TASK_QUEUE: z.string().default('holdfast'),
@@ -64,38 +66,53 @@ export function createActivities({ HOLDFAST_TASK_QUEUE }: z.output<typeof env>, 
   const termsOf = ({ service, environment, kind }: ChangeRequest): { coolDownMs: number; leaseMs: number } => {
     const of = settings.services.find(({ name }) => name === service)?.environments[environment];
     if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
-    const verifyMs = of.measure.windowSeconds * 1000 + 3 * msToNumber(of.measure.lasting);
-    const actMs = kind === 'deploy' ? DEPLOY_MS : ACT_MS;
-    return { coolDownMs: msToNumber(of.coolDown), leaseMs: actMs + verifyMs };
+    const verifyMs = of.measure.windowSeconds * 1000 + 4 * msToNumber(of.measure.lasting);
+    return { coolDownMs: msToNumber(of.coolDown), leaseMs: (LONG.includes(kind) ? LONG_MS : ACT_MS) + verifyMs };
+  };
+  const ledger = async ({ service, environment }: Scope): Promise<Ledger> => {
+    const nothing: Ledger = { environment, changes: [] };
+    try {
+      const control = getClient().workflow.getHandle(`control.${service}`);
+      const { ledgers } = await asked(() => control.query<{ ledgers: Record<string, Ledger> }>('control'));
+      return ledgers[environment] ?? nothing;
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return nothing;
+      throw error;
+    }
+  };
+  const report = async (of: ChangeReport): Promise<void> =>
+    await update<void, ChangeReport>(of.service, 'reportChange', `report:${of.key}`, of);
+  /** End the grants that a run has left behind which was terminated: nobody else would before their lease does. Whether there were any. */
+  const endAbandoned = async ({ service, environment }: Scope): Promise<boolean> => {
+    const open = (await ledger({ service, environment })).changes.filter(({ result }) => result === 'open');
+    const over = await Promise.all(open.map(({ holder }) => isOver(holder)));
+    const abandoned = open.filter((_, i) => over[i]);
+    for (const { key } of abandoned) await report({ service, environment, key, result: 'unverified' });
+    return abandoned.length > 0;
   };
   /** By run id: how a run has ended does not change. */
   const ended = new Map<string, Pick<DeploymentRun, 'outcome' | 'note'>>();
   return {
-    /** Idempotent on `request.key`: `serviceControl` keeps the grant of a key. A refusal is asked anew. */
+    /**
+     * Idempotent on `request.key`: `serviceControl` keeps the grant of a key. A refusal is asked anew. What a run holds that is over
+     * holds nobody else up.
+     */
     async requestChange(request: ChangeRequest): Promise<Grant> {
-      return await update<Grant, ChangeRequest & ReturnType<typeof termsOf>>(
-        request.service,
-        'requestChange',
-        `request:${request.key}:${Date.now()}`,
-        { ...request, ...termsOf(request) },
-      );
+      const ask = () =>
+        update<Grant, ChangeRequest & ReturnType<typeof termsOf>>(
+          request.service,
+          'requestChange',
+          `request:${request.key}:${Date.now()}`,
+          { ...request, ...termsOf(request) },
+        );
+      const grant = await ask();
+      const busy = !grant.granted && grant.because === 'busy';
+      return busy && (await endAbandoned(request)) ? await ask() : grant;
     },
     /** Idempotent on `report.key`. */
-    async reportChange(report: ChangeReport): Promise<void> {
-      await update<void, ChangeReport>(report.service, 'reportChange', `report:${report.key}`, report);
-    },
+    reportChange: report,
     /** Empty for a service that nothing was asked about yet. */
-    async ledger({ service, environment }: Scope): Promise<Ledger> {
-      const nothing: Ledger = { environment, changes: [] };
-      try {
-        const control = getClient().workflow.getHandle(`control.${service}`);
-        const { ledgers } = await asked(() => control.query<{ ledgers: Record<string, Ledger> }>('control'));
-        return ledgers[environment] ?? nothing;
-      } catch (error) {
-        if (error instanceof WorkflowNotFoundError) return nothing;
-        throw error;
-      }
-    },
+    ledger,
     /** By the workflow id that every deployment of an environment has. */
     async lastDeployment({ service, environment }: Scope): Promise<DeploymentRun | undefined> {
       const { workflow } = getClient();
@@ -114,6 +131,16 @@ export function createActivities({ HOLDFAST_TASK_QUEUE }: z.output<typeof env>, 
       }
     },
   } satisfies ChangeControl & DeploymentRuns;
+}
+
+/** Whether a run (`<workflow id>/<run id>`) is closed, or so old that nothing is known of it. What cannot be asked is not. */
+async function isOver(run: string): Promise<boolean> {
+  const at = run.lastIndexOf('/');
+  const handle = getClient().workflow.getHandle(run.slice(0, at), run.slice(at + 1));
+  return await handle.describe().then(
+    ({ closeTime }) => closeTime !== undefined,
+    (error: unknown) => error instanceof WorkflowNotFoundError,
+  );
 }
 
 /** What a run that has ended returned; one that broke has failed. */

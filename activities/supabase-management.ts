@@ -166,15 +166,24 @@ export function createActivities(variables: z.output<typeof env>, settings: Sett
       await journal.done(approval.id, done);
       return { changed: true, summary: done };
     },
-    /** Return to the compute before. Nothing happens when it was not changed for this. @throws StaleApproval when it has another now. */
+    /**
+     * Return to the compute before, once. Nothing happens when it was not changed for this.
+     * @throws Fenced (permanent) when a later change has acted since; StaleApproval when it has another now.
+     */
     async undoResizeCompute(approval: Approval<ResizeCompute>): Promise<Effect> {
       const { project, from, to, ...scope } = approvedAction(ResizeCompute, approval);
-      if (!(await journalOf(scope).knows(approval.id)))
+      const journal = journalOf(scope);
+      if (!(await journal.knows(approval.id)))
         return { changed: false, summary: `the compute of ${project} was not changed: nothing to undo` };
+      const key = `${approval.id}:undo`;
+      const { stage, summary } = await journal.begin({ key, fence: approval.fence });
+      if (stage === 'done') return { changed: false, summary };
       const now = computeOf(await addons(project));
       if (now !== from && now !== to) throw failure('StaleApproval', `${project} runs on ${now}, not on ${to}`);
       await settle(project, from);
-      return { changed: now !== from, summary: `${project} runs on ${from} again` };
+      const done = `${project} runs on ${from} again`;
+      await journal.done(key, done);
+      return { changed: now !== from, summary: done };
     },
   } satisfies HostedDatabase;
 }

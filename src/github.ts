@@ -2,7 +2,7 @@
 import { Octokit } from 'octokit';
 import { z } from 'zod';
 import { failure } from './errors.ts';
-import { failureOf, parsed, retryAfterMs } from './http.ts';
+import { failureOf, parsed, retryAfterMs, whole } from './http.ts';
 
 const TIMEOUT_MS = 10_000;
 /** A limit that is over within this many seconds is waited for here, once; for a longer one Temporal waits, not the worker. */
@@ -98,7 +98,9 @@ export const textOnGithub = (text: string): string =>
 const soon = (seconds: number, _options: object, _octokit: object, tried: number): boolean =>
   tried === 0 && seconds <= SOON_S;
 
-const bounded: typeof fetch = (input, init) => fetch(input, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
+/** Octokit takes a body that is cut off for an empty one. */
+const bounded: typeof fetch = async (input, init) =>
+  await whole(await fetch(input, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) }), 'GitHub');
 
 function mapped(error: unknown, repository: string): Error {
   const { status, message, response, request } = error as {

@@ -31,15 +31,30 @@ export async function request(url: string, init: RequestInit & { what: string })
   try {
     response = await fetch(url, { redirect: 'error', ...rest, signal: rest.signal ?? AbortSignal.timeout(TIMEOUT_MS) });
   } catch (error) {
-    const cause =
-      error instanceof Error
-        ? String(error.cause instanceof Error ? error.cause.message : error.message)
-        : String(error);
-    throw failure('Unavailable', `${what}: no answer (${cause})`);
+    throw failure('Unavailable', `${what}: no answer (${reasonOf(error)})`);
   }
   if (!response.ok) throw failureOf(response.status, what, await response.text().catch(() => ''), response.headers);
   return response;
 }
+
+/**
+ * An answer once all of its body has come, so that reading it cannot fail for the connection.
+ * @throws Unavailable (transient) when it is cut off.
+ */
+export async function whole(response: Response, what: string): Promise<Response> {
+  try {
+    await response.clone().arrayBuffer();
+  } catch (error) {
+    throw failure('Unavailable', `${what}: the answer was cut off (${reasonOf(error)})`);
+  }
+  return response;
+}
+
+/** `fetch` says little; what it was caused by says more. */
+const reasonOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
+};
 
 /** Parse what came from outside. @throws UnexpectedResponse (permanent). */
 export function parsed<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
@@ -72,7 +87,7 @@ export function createHttp(of: {
   const headers = { ...of.headers, ...(of.token === undefined ? {} : { authorization: `Bearer ${of.token}` }) };
   const call = async <S extends z.ZodType>(path: string, schema: S, init: RequestInit): Promise<z.output<S>> => {
     const what = `${of.what} ${init.method ?? 'GET'} ${path.split('?')[0]}`;
-    const response = await request(new URL(path, of.baseUrl).href, { ...init, what });
+    const response = await whole(await request(new URL(path, of.baseUrl).href, { ...init, what }), what);
     const text = await response.text();
     let value: unknown = null;
     try {

@@ -1,9 +1,9 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Scope } from './contracts/index.ts';
 import { failure } from './errors.ts';
-import { writeWhole } from './processes.ts';
+import { readIfThere, writeWhole } from './processes.ts';
 
 const KEPT = 50;
 const Memory = z.object({
@@ -30,7 +30,7 @@ export interface Journal {
 export function openJournal(stateDir: string, system: string, { service, environment }: Scope): Journal {
   const file = join(stateDir, system, `${service}.${environment}.json`);
   const read = async (): Promise<z.output<typeof Memory>> =>
-    Memory.parse(JSON.parse(await readFile(file, 'utf8').catch(() => '{}')));
+    Memory.parse(JSON.parse((await readIfThere(file)) ?? '{}'));
   const note = async (fence: number, key: string, stage: 'begun' | 'done', summary: string): Promise<void> => {
     const { changes } = await read();
     await mkdir(dirname(file), { recursive: true });

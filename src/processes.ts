@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa, ExecaError } from 'execa';
 import { z } from 'zod';
+import { failure } from './errors.ts';
 
 /** `identity` tells this process from a later one with the same pid. */
 const StartedProcess = z.object({
@@ -39,10 +40,18 @@ export async function identityOf(pid: number): Promise<string | undefined> {
     const { stdout } = await execa('ps', ['-o', 'lstart=', '-p', String(pid)], { reject: false });
     return stdout.trim() || undefined;
   }
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const stat = (await readIfThere(`/proc/${pid}/stat`)) ?? '';
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // from field 3; the name before it may hold anything
   if (fields.length < 20 || fields[0] === 'Z' || fields[0] === 'X') return undefined;
   return `${(await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()}:${fields[19]}`;
+}
+
+/** The text of a file; undefined where there is none. @throws Unavailable when one that is there cannot be read. */
+export async function readIfThere(file: string): Promise<string | undefined> {
+  return await readFile(file, 'utf8').catch(({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined; // ESRCH: of /proc, while its process ends
+    throw failure('Unavailable', `${file} cannot be read: ${message}`);
+  });
 }
 
 /** Replace a file at once, so that a reader never sees half of it. */
@@ -53,7 +62,7 @@ export async function writeWhole(file: string, text: string, mode = 0o600): Prom
 }
 
 async function registered(stateDir: string, name: string): Promise<Registered | undefined> {
-  const text = await readFile(runFile(stateDir, name), 'utf8').catch(() => '');
+  const text = (await readIfThere(runFile(stateDir, name))) ?? '';
   try {
     return StartedProcess.parse(JSON.parse(text));
   } catch {

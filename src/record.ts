@@ -11,7 +11,7 @@ import {
 } from './contracts/index.ts';
 import type { AuditEntry } from './audit.ts';
 import { failure } from './errors.ts';
-import { parsed, request } from './http.ts';
+import { parsed, request, whole } from './http.ts';
 
 const TIMEOUT_MS = 10_000;
 /** PostgREST's words for "there is no such function" and "no such table". */
@@ -115,8 +115,10 @@ export function createRecord({ url, key }: { url: string; key: string }): Incide
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
     // Our own `request` decides what a status means; what it throws comes through `throwOnError` as it is.
     global: {
-      fetch: (input, init) =>
-        request(new Request(input).url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS), what: 'record' }),
+      fetch: async (input, init) => {
+        const asked = { ...init, signal: AbortSignal.timeout(TIMEOUT_MS), what: 'record' };
+        return await whole(await request(new Request(input).url, asked), 'record');
+      },
     },
   });
 

@@ -7,10 +7,12 @@ import {
   identityOf,
   lastLines,
   listProcesses,
+  readIfThere,
   runCommand,
   runRegistered,
   startProcess,
 } from '../src/processes.ts';
+import { makeUnreadable } from './support/unreadable.ts';
 
 let stateDir: string;
 beforeEach(async () => {
@@ -38,6 +40,25 @@ it('starts a process that is found, listed, and ended', async () => {
   expect(await identityOf(started.pid)).toBeUndefined();
   expect(await findProcess(stateDir, 'sample')).toBeUndefined();
   await endProcess(stateDir, 'sample');
+});
+
+it('does not take a file that cannot be read for one that is not there', async () => {
+  const file = join(stateDir, 'kept.json');
+  expect(await readIfThere(file)).toBeUndefined();
+  await writeFile(file, 'kept');
+  expect(await readIfThere(file)).toBe('kept');
+  await makeUnreadable(file);
+  await expect(readIfThere(file)).rejects.toMatchObject({
+    type: 'Unavailable',
+    message: expect.stringContaining(file),
+  });
+});
+
+it('does not take a process whose register cannot be read for one that has ended', async () => {
+  await makeUnreadable(join(stateDir, 'run', 'sample.json'));
+  await expect(findProcess(stateDir, 'sample')).rejects.toMatchObject({ type: 'Unavailable' });
+  await expect(endProcess(stateDir, 'sample')).rejects.toMatchObject({ type: 'Unavailable' });
+  await rm(join(stateDir, 'run', 'sample.json'));
 });
 
 it('lays the environment over its own and keeps the output in the log', async () => {

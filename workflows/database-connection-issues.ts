@@ -21,6 +21,7 @@ const app = proxyLocalActivities<ports.DatabaseHealth & ports.Health & ports.Met
   kit.diagnostic,
 );
 const change = proxyActivities<Reads & ports.HostedDatabase & ports.Deployments>(kit.mitigation);
+const building = proxyActivities<ports.DatabaseIndexes>(kit.longWork);
 
 /** So many forgotten transactions of one application are a leak; ending them gives it more to leak. */
 const LEAK = 3;
@@ -113,7 +114,7 @@ export const databaseConnectionIssues = kit.defineRunbook(
             scope,
             index: slow.index,
             why: [`${slow.calls} × ${slow.meanMs} ms: ${slow.query}`],
-            by: change,
+            by: building,
           }),
         waiting &&
           pool.serversActive < pool.size &&

@@ -30,6 +30,7 @@ import {
   type Scope,
 } from '../src/contracts/index.ts';
 import type * as ports from '../src/contracts/ports.ts';
+import { blindTo, type Blindness } from '../src/runbook/blindness.ts';
 import * as kit from '../src/runbook/index.ts';
 
 const TICKS_PER_RUN = 200;
@@ -42,7 +43,12 @@ const { recordObjectives } = proxyActivities<ports.ObjectiveKeeper>({
   ...kit.projection,
   scheduleToCloseTimeout: '30 seconds',
 });
-const { policy: readPolicy } = proxyLocalActivities<ports.Configuration>(kit.diagnostic);
+/** As patient as a tick may be: all environments wait for it. */
+const { policy: readPolicy } = proxyLocalActivities<ports.Configuration>({
+  ...kit.diagnostic,
+  scheduleToCloseTimeout: '1 minute',
+  retry: { ...kit.diagnostic.retry, maximumAttempts: 10 },
+});
 const read = proxyLocalActivities<
   ports.Metrics &
     ports.ErrorCounts &
@@ -62,8 +68,7 @@ export interface Watched {
   burns?: Record<string, kit.Tracked>;
   /** By the name of the objective. */
   objectives?: Record<string, kit.Kept>;
-  /** By what is read: since when it cannot be, ms since the epoch; null while it can. */
-  blindSince?: Record<string, number | null>;
+  blindSince?: Blindness;
   tickedAt?: number;
   wasUp?: boolean;
   /** Since when it is waited for it to be up, for the first time or again. */
@@ -119,10 +124,11 @@ export async function monitorService(monitor: Monitor): Promise<void> {
     await Promise.all([
       askSources(monitor, now),
       ...monitor.watched.map(async (one) => {
-        const { environment } = one;
-        const policy = policies.get(environment) ?? (await readPolicy({ service, environment }));
-        policies.set(environment, policy);
-        await watch({ service, environment }, one, policy, { now, everySeconds: kit.secondsOf(monitor.every) });
+        const scope = { service, environment: one.environment };
+        const policy = policies.get(one.environment) ?? (await readPolicy(scope).catch(() => undefined));
+        if (policy === undefined) return await watchBlindly(scope, one, now); // it is asked for at the next tick
+        policies.set(one.environment, policy);
+        await watch(scope, one, policy, { now, everySeconds: kit.secondsOf(monitor.every) });
       }),
     ]);
     await sleep(monitor.every);
@@ -225,21 +231,27 @@ async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Pr
     }
   }
 
-  const blind = blindTo(one, now, {
+  const readings = {
+    'the policy': { value: policy, expected: true },
     'the metrics': { value: ratio, expected: terms.metrics },
     'the database': { value: health, expected: false },
     'the pool': { value: pool, expected: false },
     'the sessions of the database': { value: sessions, expected: false },
     ...(limit !== undefined && { 'the error tracker': { value: errors, expected: true } }),
     'the health path': { value: probe, expected: true },
-  });
-  const lasting = blind.filter(({ since }) => now - since >= kit.secondsOf(terms.blindAfter) * 1000);
-  const unread = lasting.map(({ what, since }) => `${what} since ${new Date(since).toISOString()}`);
-  judge(trackedBy('MonitoringBlind'), lasting.length > 0, blind.length === 0, {
-    name: 'MonitoringBlind',
-    summary: unread.length === 0 ? 'all can be read again' : `monitoring is blind: it cannot read ${unread.join('; ')}`,
-  });
+  };
+  const { over, under, told } = blindTo(one, readings, { now, ...terms });
+  judge(trackedBy('MonitoringBlind'), over, under, told);
   await Promise.all([...telling, tellDeployment(scope, one, deployment)]);
+}
+
+/** Nothing of an environment can be judged without its policy: that this lasts is told, by the defaults. */
+async function watchBlindly(scope: Scope, one: Watched, now: number): Promise<void> {
+  const unread = { 'the policy': { value: undefined, expected: true } };
+  const { over, under, told } = blindTo(one, unread, { now, ...DEFAULTS });
+  const tracked = (one.alerts['MonitoringBlind'] ??= { over: 0, under: 0 });
+  kit.count(tracked, over, under);
+  await kit.tell(tracked, { scope, ...told }, { now, ...DEFAULTS });
 }
 
 /** Whether the service should be up: a service that never was is not down. */
@@ -250,21 +262,6 @@ function isExpected(one: Watched, now: number, up: boolean): boolean {
 }
 
 const burnOf = (alert: string, rate: string): string => `${alert}/${rate}`;
-
-/** What cannot be read now though it should be, or could be once. */
-function blindTo(
-  one: Watched,
-  now: number,
-  readings: Record<string, { value: object | undefined; expected: boolean }>,
-): { what: string; since: number }[] {
-  const known = (one.blindSince ??= {});
-  return Object.entries(readings).flatMap(([what, { value, expected }]) => {
-    if (value !== undefined) known[what] = null;
-    else if (expected || what in known) known[what] ??= now;
-    const since = known[what];
-    return typeof since === 'number' ? [{ what, since }] : [];
-  });
-}
 
 const FAILED = { 'rolled-back': 'warning', failed: 'critical', 'handed-over': 'critical' } as const;
 

@@ -20,9 +20,8 @@ const app = proxyLocalActivities<Reads & ports.Metrics & ports.Deployments>(kit.
 const slowly = proxyActivities<ports.InstanceMetrics & ports.Bundles & ports.CodeHistory & ports.ChangeControl>(
   kit.inquiry,
 );
-const change = proxyActivities<ports.Deployments & ports.Caching & ports.DatabaseIndexes & ports.Instances>(
-  kit.mitigation,
-);
+const change = proxyActivities<ports.Deployments & ports.Caching & ports.Instances>(kit.mitigation);
+const building = proxyActivities<ports.DatabaseIndexes>(kit.longWork);
 
 export const performanceDegradation = kit.defineRunbook(
   {
@@ -146,7 +145,7 @@ export const performanceDegradation = kit.defineRunbook(
           previous &&
           found.mayReturn &&
           kit.rollBackTo({ scope, running, previous, between, why, by: change }),
-        suspect.kind === 'slow-query' && index !== undefined && kit.makeIndex({ scope, index, why, by: change }),
+        suspect.kind === 'slow-query' && index !== undefined && kit.makeIndex({ scope, index, why, by: building }),
         suspect.kind === 'leak' &&
           running !== undefined &&
           kit.remedy({

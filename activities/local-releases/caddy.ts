@@ -1,7 +1,7 @@
 import { sleep } from '@temporalio/activity';
 import { z } from 'zod';
 import { failure } from '../../src/errors.ts';
-import { parsed, request } from '../../src/http.ts';
+import { parsed, request, whole } from '../../src/http.ts';
 
 const DRAIN_MS = 10_000;
 const DRAIN_POLL_MS = 100;
@@ -70,10 +70,8 @@ export function createFrontDoor(adminUrl: string): FrontDoor {
   const load = async (path: string): Promise<{ value: unknown; etag: string }> => {
     const what = `Caddy GET ${path}`;
     return await answered(async () => {
-      const response = await request(new URL(path, adminUrl).href, { what, headers });
-      const text = await response.text().catch(() => {
-        throw failure('Unavailable', `${what}: the answer was cut off`);
-      });
+      const response = await whole(await request(new URL(path, adminUrl).href, { what, headers }), what);
+      const text = await response.text();
       try {
         return { value: JSON.parse(text), etag: response.headers.get('etag') ?? '' };
       } catch {

@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Instant } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
-import { writeWhole } from '../../src/processes.ts';
+import { readIfThere, writeWhole } from '../../src/processes.ts';
 
 const HISTORY = 20;
 const DONE = 200;
@@ -47,10 +46,10 @@ const State = z.object({
 });
 export type State = z.output<typeof State>;
 
-/** @throws UnexpectedResponse (permanent) when the file was changed by something else. */
+/** Empty before the first change. @throws UnexpectedResponse (permanent) when the file was changed by something else; Unavailable. */
 export async function readState(directory: string): Promise<State> {
   const file = join(directory, 'state.json');
-  const text = await readFile(file, 'utf8').catch(() => '{}');
+  const text = (await readIfThere(file)) ?? '{}';
   try {
     return State.parse(JSON.parse(text));
   } catch {

@@ -1,11 +1,11 @@
 /** Counts by scraping Prometheus text format: what was counted between two samples of a target. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Scope, Settings } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
-import { request } from '../../src/http.ts';
+import { request, whole } from '../../src/http.ts';
+import { readIfThere } from '../../src/processes.ts';
 import { CPU, metricsOf, type Source } from './counted.ts';
 import type { InstanceSource } from './instances.ts';
 import { createScrapedInstances } from './scraped-instances.ts';
@@ -30,7 +30,8 @@ export function createScrape(stateDir: string, settings: Settings): Source & Ins
     rings.set(key, ring);
     if (Date.now() - (ring.at(-1)?.at ?? 0) < FRESH_MS) return ring;
     const what = `metrics of ${new URL(url).host}`;
-    const response = await request(url, { what, headers: { origin: new URL(url).origin } }); // Caddy asks for it
+    const headers = { origin: new URL(url).origin }; // Caddy asks for it
+    const response = await whole(await request(url, { what, headers }), what);
     ring.push({ at: Date.now(), series: samplesOf(await response.text(), names, what) });
     while (Date.now() - (ring[0]?.at ?? 0) > KEEP_MS) ring.shift();
     return ring;
@@ -52,9 +53,8 @@ export function createScrape(stateDir: string, settings: Settings): Source & Ins
 
   const instancesOf = async ({ service, environment }: Scope): Promise<string[]> => {
     const file = join(stateDir, 'targets', `${service}-${environment}.json`);
-    const text = await readFile(file, 'utf8').catch(() => {
-      throw failure('NotConfigured', `${file}, the list of instances, does not exist`);
-    });
+    const text = await readIfThere(file);
+    if (text === undefined) throw failure('NotConfigured', `${file}, the list of instances, does not exist`);
     try {
       return Targets.parse(JSON.parse(text)).flatMap(({ targets }) => targets);
     } catch {

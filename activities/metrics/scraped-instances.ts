@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scope, Settings } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
-import { request } from '../../src/http.ts';
+import { request, whole } from '../../src/http.ts';
 import { openHistory, type History } from './history.ts';
 import { PROCESS, performanceOf, type InstanceSource } from './instances.ts';
 import { samplesOf } from './series.ts';
@@ -23,7 +23,7 @@ export function createScrapedInstances(of: {
   async function scrape(scope: Scope, instance: string): Promise<void> {
     const { histogram, routeLabel, methodLabel } = performanceOf(settings, scope).routes;
     const what = `metrics of ${instance}`;
-    const text = await (await request(`http://${instance}/metrics`, { what })).text();
+    const text = await (await whole(await request(`http://${instance}/metrics`, { what }), what)).text();
     const series = [
       ...samplesOf(text, [`${histogram}_bucket`, ...Object.values(PROCESS).map(({ name }) => name)], what).values(),
     ];

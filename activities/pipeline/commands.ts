@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { cancellationSignal } from '@temporalio/activity';
 import { msToNumber } from '@temporalio/common/lib/time.js';
@@ -7,7 +7,7 @@ import { PipelineRun, type Scope } from '../../src/contracts/index.ts';
 import { checkoutFiles, knownCommit, mirrorOf } from '../../src/git.ts';
 import { parsed } from '../../src/http.ts';
 import { locked } from '../../src/locked.ts';
-import { endProcess, endStrays, lastLines, runRegistered, writeWhole } from '../../src/processes.ts';
+import { endProcess, endStrays, lastLines, readIfThere, runRegistered, writeWhole } from '../../src/processes.ts';
 import { environmentOf } from '../../src/withheld.ts';
 
 const SUMMARY = 500;
@@ -36,7 +36,7 @@ export async function runCommands(order: Order): Promise<PipelineRun> {
   const run = `${commit.slice(0, 12)}-${createHash('sha256').update(`${commit} ${key}`).digest('hex').slice(0, 12)}`;
   const ended = join(directory, `${run}.json`);
   return await locked(join(directory, 'lock.sqlite'), cancellationSignal(), async () => {
-    const before = await readFile(ended, 'utf8').catch(() => undefined);
+    const before = await readIfThere(ended);
     if (before !== undefined) return parsed(PipelineRun, JSON.parse(before), ended);
     const result = await attempt(order, { directory, log: join(directory, `${run}.log`) });
     await writeWhole(ended, JSON.stringify(result));

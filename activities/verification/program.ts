@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { cancellationSignal } from '@temporalio/activity';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import { z } from 'zod';
 import { SmokeReport, type Scope } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
-import { endProcess, endStrays, lastLines, runRegistered, writeWhole } from '../../src/processes.ts';
+import { endProcess, endStrays, lastLines, readIfThere, runRegistered, writeWhole } from '../../src/processes.ts';
 import { oneLine } from './smoke.ts';
 
 const KEPT = 50;
@@ -33,7 +33,7 @@ export async function runOnce(of: {
   const { service, environment } = of.scope;
   const file = join(stateDir, 'verification', `${service}.${environment}.json`);
   const name = `verify-${service}-${environment}`;
-  const recall = async () => Memory.parse(JSON.parse(await readFile(file, 'utf8').catch(() => '{}')));
+  const recall = async () => Memory.parse(JSON.parse((await readIfThere(file)) ?? '{}'));
 
   const memory = await recall();
   const known = memory.reports.find((one) => one.key === key);

@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { appendFile, readFile } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { App, EmailDriver } from '@supabase/lite';
 import { z } from 'zod';
 import type { Settings } from '../contracts/index.ts';
-import { writeWhole } from '../processes.ts';
+import { readIfThere, writeWhole } from '../processes.ts';
 
 /** E-mail address → password of the embedded platform's people. */
 const Accounts = z.record(z.string(), z.string());
 
 const fileOf = (stateDir: string): string => join(stateDir, 'accounts.json');
 const readAccounts = async (file: string): Promise<Record<string, string>> =>
-  Accounts.parse(JSON.parse(await readFile(file, 'utf8').catch(() => '{}')));
+  Accounts.parse(JSON.parse((await readIfThere(file)) ?? '{}'));
 
 /** A password for each person of the configuration who has an address, in `accounts.json` (mode 600); those that are there stay. */
 export async function writeAccounts(stateDir: string, { people }: Settings): Promise<string> {

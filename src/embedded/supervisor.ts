@@ -67,7 +67,7 @@ export function superviseParts(stateDir: string, print: (line: string) => void):
     try {
       for (;;) {
         await pause(WATCH_MS);
-        if ((await findProcess(stateDir, name)) !== undefined) continue;
+        if ((await findProcess(stateDir, name).catch(() => 'not known')) !== undefined) continue;
         const now = Date.now();
         crashes.splice(0, crashes.length, ...crashes.filter((at) => at > now - OFTEN.withinMs), now);
         say(`has crashed; its log ${log} ends with:\n${await lastLines(log, 10)}`);

@@ -41,11 +41,11 @@ export const laboratory = {
   retry: { maximumAttempts: 2, initialInterval: '1 second', nonRetryableErrorTypes: BUGS },
 } satisfies ActivityOptions;
 
-/** What takes as long as a pipeline or a backup does; heartbeats as what acts. */
+/** What takes as long as a pipeline, a backup or an index of a large table does; heartbeats as what acts. */
 export const longWork = {
   ...mitigation,
   startToCloseTimeout: '2 hours',
-  scheduleToCloseTimeout: '4 hours',
+  scheduleToCloseTimeout: '4 hours', // within the lease of what asks for so much
 } satisfies ActivityOptions;
 
 /** A message to a person or an order to `serviceControl`: tried for a while, never for ever. */

@@ -10,6 +10,7 @@ import { Settings, type Backup } from '../../src/contracts/index.ts';
 import { postgresClient } from '../../src/embedded/postgres-client.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { startPostgres } from '../../src/embedded/postgres.ts';
+import { makeUnreadable } from '../support/unreadable.ts';
 import { until } from '../support/until.ts';
 import { scope, settings, startDatabaseRig, type DatabaseRig } from './database-rig.ts';
 import { killedWhen } from './killed.ts';
@@ -124,6 +125,15 @@ it('holds none of the rows that are written while it is taken, and is proved all
   expect(during).toBeGreaterThan(0);
   expect(await prove(backup)).toMatchObject({ changed: false });
   await rig.admin.query(`delete from orders where t = 'meanwhile'`);
+});
+
+it('keeps a backup whose manifest cannot be read, and takes no other in its place', async () => {
+  const key = nextKey();
+  const { file, manifest } = await backUp(key);
+  const dump = await readFile(file);
+  await makeUnreadable(manifest);
+  await expect(backUp(key)).rejects.toMatchObject({ type: 'Unavailable', nonRetryable: false });
+  expect(await readFile(file)).toEqual(dump);
 });
 
 describe('a backup that is not what was taken', () => {

@@ -52,9 +52,11 @@ export const indexAction = (table: string, column: string): CreateIndex => ({
   ...indexPlan('public', table, [column]),
 });
 
-/** Run an activity as a worker would. */
-export const asActivity = (act: () => Promise<Effect>): Promise<Effect> =>
-  new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(act) as Promise<Effect>;
+/** Run an activity as a worker would; `onBeat` is told of its heartbeats. */
+export const asActivity = (act: () => Promise<Effect>, onBeat = (): void => undefined): Promise<Effect> => {
+  const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+  return environment.on('heartbeat', onBeat).run(act) as Promise<Effect>;
+};
 
 /** A Postgres of its own, with Holdfast's role on it, and a PgBouncer before it with a pool of three where it is installed. */
 export async function startDatabaseRig() {

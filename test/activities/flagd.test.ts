@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createActivities } from '../../activities/flagd.ts';
 import { Settings } from '../../src/contracts/index.ts';
+import { isUntouched, makeUnreadable } from '../support/unreadable.ts';
 import { asActivity } from './git-rig.ts';
 import { serving } from './http-server.ts';
 import { approval } from './local-releases-rig.ts';
@@ -74,6 +75,17 @@ it('leaves alone on undo what someone has changed since', async () => {
   expect(await now()).toEqual(changed);
 });
 
+it('leaves off on undo what a later change has switched off meanwhile', async () => {
+  await flags.switchOff(off('a', { fence: 3 }));
+  await writeFile(file, JSON.stringify(original)); // a person has switched it on again
+  await flags.switchOff(off('b', { fence: 4 }));
+  const after = await now();
+  const fenced = { type: 'Fenced', nonRetryable: true };
+  await expect(flags.undoSwitchOff(off('a', { fence: 3 }))).rejects.toMatchObject(fenced);
+  expect(await now()).toEqual(after);
+  expect(await flags.undoSwitchOff(off('b', { fence: 4 }))).toMatchObject({ changed: true });
+});
+
 it('finishes what a killed worker had only noted, and notes what it had only done', async () => {
   const memory = join(folder, 'state', 'flags', 'shop', 'production.json');
   await flags.switchOff(off('a'));
@@ -83,6 +95,15 @@ it('finishes what a killed worker had only noted, and notes what it had only don
   await writeFile(memory, intended);
   await writeFile(file, JSON.stringify(original));
   expect(await flags.switchOff(off('a'))).toMatchObject({ changed: true });
+});
+
+it('switches nothing while what it has switched before cannot be read', async () => {
+  const memory = join(folder, 'state', 'flags', 'shop', 'production.json');
+  await makeUnreadable(memory);
+  await expect(flags.switchOff(off('a'))).rejects.toMatchObject({ type: 'Unavailable', nonRetryable: false });
+  await expect(flags.undoSwitchOff(off('a'))).rejects.toMatchObject({ type: 'Unavailable', nonRetryable: false });
+  expect(await now()).toEqual(original);
+  expect(await isUntouched(memory)).toBe(true);
 });
 
 it('refuses what is stale, fenced, unknown or no off variant', async () => {

@@ -41,6 +41,13 @@ export async function serving(answer: (asked: Asked) => Answer) {
   });
 }
 
+/** A real HTTP server that promises more of an answer than it sends, and hangs up. */
+export const cuttingOff = () =>
+  listening((_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
+    response.write('{"data":[', () => response.destroy());
+  });
+
 /** What every provider of an HTTP system answers for: credentials refused, told to wait, away, and nonsense. */
 export function failsAsDeclared(call: (url: string) => Promise<unknown>): void {
   it.each([
@@ -65,7 +72,7 @@ export function failsAsDeclared(call: (url: string) => Promise<unknown>): void {
   });
 }
 
-/** And of one that reads: an answer that is not what was asked for is never taken for one. */
+/** And of one that reads: an answer that is not what was asked for, or not all of it, is never taken for one. */
 export function refusesNonsense(call: (url: string) => Promise<unknown>): void {
   it.each([
     ['not JSON', '<html>'],
@@ -73,5 +80,10 @@ export function refusesNonsense(call: (url: string) => Promise<unknown>): void {
   ])('an answer that is %s is refused', async (_, body) => {
     await using server = await serving(() => ({ body }));
     await expect(call(server.url)).rejects.toMatchObject({ type: 'UnexpectedResponse', nonRetryable: true });
+  });
+
+  it('an answer that is cut off is transient', async () => {
+    await using server = await cuttingOff();
+    await expect(call(server.url)).rejects.toMatchObject({ type: 'Unavailable', nonRetryable: false });
   });
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
 import { endProcess, findProcess, identityOf } from '../../src/processes.ts';
-import { failsAsDeclared, serving } from './http-server.ts';
+import { cuttingOff, failsAsDeclared, serving } from './http-server.ts';
 import { killedWhen } from './killed.ts';
 import { approval, createRig, on, order, type Rig } from './local-releases-rig.ts';
 
@@ -197,5 +197,9 @@ describe('as any provider', () => {
   it('refuses an answer that is not JSON', async () => {
     await using server = await serving(() => ({ body: '<html>' }));
     await expect(call(server.url)).rejects.toMatchObject({ type: 'UnexpectedResponse' });
+  });
+  it('takes an answer that is cut off for none', async () => {
+    await using server = await cuttingOff();
+    await expect(call(server.url)).rejects.toMatchObject({ type: 'Unavailable', nonRetryable: false });
   });
 });

@@ -10,6 +10,7 @@ import { Settings } from '../../src/contracts/index.ts';
 import { startCaddy } from '../../src/embedded/caddy.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { endProcess } from '../../src/processes.ts';
+import { makeUnreadable } from '../support/unreadable.ts';
 import { failsAsDeclared, refusesNonsense } from './http-server.ts';
 import { settings } from './settings.ts';
 
@@ -102,7 +103,11 @@ it('cannot say how busy a service is whose instances are not known, or do not an
   const metrics = scraping(`${adminUrl}/metrics`);
   const elsewhere = metrics.saturation({ service: 'shop', environment: 'staging', windowSeconds: 1 });
   await expect(elsewhere).rejects.toMatchObject({ type: 'NotConfigured' });
-  await writeFile(join(stateDir, 'targets', 'shop-production.json'), '[{"targets":["127.0.0.1:1"],"labels":{}}]');
+  const list = join(stateDir, 'targets', 'shop-production.json');
+  await makeUnreadable(list);
+  await expect(metrics.saturation({ ...on, windowSeconds: 1 })).rejects.toMatchObject({ type: 'Unavailable' });
+  await rm(list);
+  await writeFile(list, '[{"targets":["127.0.0.1:1"],"labels":{}}]');
   await expect(metrics.saturation({ ...on, windowSeconds: 1 })).rejects.toMatchObject({ type: 'Unavailable' });
 });
 

@@ -193,6 +193,16 @@ described('the connection pool', () => {
     });
   });
 
+  it('does not return to the size before when a later change has acted since', async () => {
+    const approval = approvalOf(resize(3, 6), 4);
+    await asActivity(() => activities.resizePool(approval));
+    await asActivity(() => activities.reconnectPool(pausing(5)));
+    const fenced = { type: 'Fenced', nonRetryable: true };
+    await expect(asActivity(() => activities.undoResizePool(approval))).rejects.toMatchObject(fenced);
+    expect((await activities.poolUse(scope)).size).toBe(6);
+    await asActivity(() => activities.resizePool(approvalOf(resize(6, 3), 6)));
+  });
+
   it('is unavailable when the console does not answer, and may be refused there', async () => {
     const at = (url: string) =>
       createActivities({ PGBOUNCER_ADMIN_URL: url, HOLDFAST_STATE_DIR: rig.stateDir }, settings);

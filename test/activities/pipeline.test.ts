@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createActivities } from '../../activities/pipeline.ts';
 import { identityOf, listProcesses } from '../../src/processes.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { makeUnreadable } from '../support/unreadable.ts';
 import { until } from '../support/until.ts';
 import { anEnvironment, asActivity, createRepository, scope, settingsFor, type Repository } from './git-rig.ts';
 import { killedWhen } from './killed.ts';
@@ -69,6 +70,14 @@ it('passes when every command does, each in the files of the commit, and keeps w
   expect(log).toContain('of the commit\n');
   expect(log).toContain('built: true, git: false\n$ true\n');
   expect(existsSync(join(folder, 'pipelines', 'shop', 'production', 'checkout'))).toBe(false);
+});
+
+it('does not run again while how it ended cannot be read', async () => {
+  const noting = script(`require('fs').appendFileSync(${JSON.stringify(notes())}, 'ran\\n')`);
+  const { log } = await run([noting]);
+  await makeUnreadable(log.replace(/\.log$/, '.json'));
+  await expect(run([noting])).rejects.toMatchObject({ type: 'Unavailable', nonRetryable: false });
+  expect(await lines()).toEqual(['ran']);
 });
 
 it('fails with the command and the end of what it wrote, and runs nothing after it', async () => {

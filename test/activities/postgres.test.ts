@@ -4,6 +4,7 @@ import { createActivities } from '../../activities/postgres.ts';
 import { createActivities as createSupabase } from '../../activities/supabase.ts';
 import type { CreateIndex, EndSessions, SessionInTheWay } from '../../src/contracts/index.ts';
 import { rowsOf, withSession } from '../../src/database.ts';
+import { openJournal } from '../../src/journal.ts';
 import { until } from '../support/until.ts';
 import {
   approvalOf,
@@ -520,12 +521,9 @@ describe('slow statements', () => {
     const first = await rig.client(rig.ownerUrl); // the statement of a worker that was killed
     const building = first.query(action.statement);
     await until(async () => (await rig.admin.query('select from pg_stat_progress_create_index')).rowCount === 1);
-    const second = asActivity(() => activities.createIndex(approval));
-    await until(
-      async () =>
-        (await rig.admin.query(`select from pg_stat_activity where application_name = 'holdfast' and state = 'idle'`))
-          .rowCount === 1,
-    );
+    const waits = Promise.withResolvers<void>();
+    const second = asActivity(() => activities.createIndex(approval), waits.resolve);
+    await waits.promise;
     await rig.admin.query('select pg_cancel_backend($1)', [
       await rig.admin
         .query<{ pid: number }>(`select pid from pg_stat_progress_create_index`)
@@ -536,5 +534,47 @@ describe('slow statements', () => {
     expect(await second).toMatchObject({ changed: true });
     expect(await indexes()).toEqual([action.name]);
     await asActivity(() => activities.undoCreateIndex(approval));
+  });
+
+  it('joins the build that an earlier attempt has begun, and makes no second index', async () => {
+    const action = indexAction('big', 'customer');
+    const approval = approvalOf(action, 13);
+    await openJournal(rig.stateDir, 'database', scope).begin({ key: approval.id, fence: 13 });
+    const holder = await rig.client(rig.ownerUrl);
+    await holder.query('begin');
+    await holder.query(`update big set filler = 'held' where id = 1`);
+    const earlier = await rig.client(rig.ownerUrl); // whose worker was killed
+    const building = earlier.query(action.statement);
+    const built = async () =>
+      (await rig.admin.query(`select oid from pg_class where relname = $1`, [action.name])).rows;
+    await until(async () => (await rig.admin.query('select from pg_stat_progress_create_index')).rowCount === 1);
+    const begun = await built();
+    const own = async () =>
+      (await rig.admin.query(`select from pg_stat_activity where application_name = 'holdfast'`)).rowCount;
+    const before = await own();
+    const waits = Promise.withResolvers<void>();
+    const second = asActivity(() => activities.createIndex(approval), waits.resolve);
+    await waits.promise;
+    await until(async () => (await own()) === before); // between its looks
+    await holder.query('rollback');
+    await building;
+    expect(await second).toMatchObject({ changed: true });
+    expect(await built()).toEqual(begun);
+    expect(await asActivity(() => activities.undoCreateIndex(approval))).toMatchObject({ changed: true });
+  });
+
+  it('keeps an index on undo when a later change has acted since', async () => {
+    const [first, second] = [
+      approvalOf(indexAction('big', 'customer'), 14),
+      approvalOf(indexAction('orders', 'note'), 15),
+    ];
+    await asActivity(() => activities.createIndex(first));
+    await asActivity(() => activities.createIndex(second));
+    const made = await indexes();
+    const fenced = { type: 'Fenced', nonRetryable: true };
+    await expect(asActivity(() => activities.undoCreateIndex(first))).rejects.toMatchObject(fenced);
+    expect(await indexes()).toEqual(made);
+    expect(await asActivity(() => activities.undoCreateIndex(second))).toMatchObject({ changed: true });
+    expect(await indexes()).toEqual([first.proposal.action.name]);
   });
 });

@@ -198,6 +198,18 @@ it('refuses as stale what the world has overtaken, and passes on that Supabase r
   expect(server.state.resizes).toEqual([]);
 });
 
+it('does not return to the compute before when a later change has acted since', async () => {
+  await using server = await projectServer();
+  const provider = providerAt(server.url);
+  const approval = bigger({ from: 'ci_micro', to: 'ci_small' }, 1);
+  await asActivity(() => provider.resizeCompute(approval));
+  await asActivity(() => provider.resizeCompute(bigger({ from: 'ci_small', to: 'ci_medium' }, 2)));
+  await asActivity(() => provider.resizeCompute(bigger({ from: 'ci_medium', to: 'ci_small' }, 3)));
+  const fenced = { type: 'Fenced', nonRetryable: true };
+  await expect(asActivity(() => provider.undoResizeCompute(approval))).rejects.toMatchObject(fenced);
+  expect(server.state.compute).toBe('ci_small');
+}, 30_000);
+
 describe('as every provider', () => {
   failsAsDeclared((url) => providerAt(url).hostedCapacity(scope));
   refusesNonsense((url) => providerAt(url).hostedServices(scope));

@@ -8,6 +8,7 @@ import { createActivities } from '../../activities/verification.ts';
 import { Settings, type SmokeReport } from '../../src/contracts/index.ts';
 import { findProcess, identityOf } from '../../src/processes.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import { isUntouched, makeUnreadable } from '../support/unreadable.ts';
 import { until } from '../support/until.ts';
 import { killedWhen } from './killed.ts';
 import { settings } from './settings.ts';
@@ -75,6 +76,14 @@ it('takes a program that ends at once for what it is', async () => {
     passed: false,
     tests: [{ detail: 'ended with 1:' }],
   });
+});
+
+it('is not run while what it reported before cannot be read', async () => {
+  const memory = join(stateDir, 'verification', 'shop.production.json');
+  await makeUnreadable(memory);
+  await expect(verify(await program(''))).rejects.toMatchObject({ type: 'Unavailable', nonRetryable: false });
+  expect(await starts()).toEqual([]);
+  expect(await isUntouched(memory)).toBe(true);
 });
 
 it('has nothing to say where no program is configured', async () => {

@@ -26,6 +26,8 @@ interface Reading {
   down: boolean;
   deployment: DeploymentRun | undefined;
   script: number[];
+  /** Whether the policy can be read. */
+  policy: boolean;
 }
 
 /** A monitor that reads every minute, and what it has sent; `reading.ratio` undefined is a source that does not answer. */
@@ -42,13 +44,17 @@ async function startMonitor({
     down: false,
     deployment: undefined,
     script: [],
+    policy: true,
   };
   const sent: Alert[] = [];
   const recorded: ObjectiveDay[] = [];
   const database = { ok: true, waiting: 0 };
   const input: Monitor = { service: 'shop', every, watched: [{ environment: 'production', alerts: {} }] };
   const { handle, keep } = await time.start('monitorService', input, {
-    policy: async () => policyOf(policy),
+    policy: async () => {
+      if (!reading.policy) throw ApplicationFailure.nonRetryable('no answer');
+      return policyOf(policy);
+    },
     errorRatio: async () => {
       const ratio = reading.script.shift() ?? reading.ratio;
       if (ratio === undefined) throw ApplicationFailure.nonRetryable('no answer');
@@ -346,6 +352,23 @@ it('raises that monitoring is blind where metrics are configured and were never 
   const { measure, heard } = await startMonitor({ policy: { monitor } });
   await measure(undefined, 6);
   expect(heard()).toEqual(['MonitoringBlind firing']);
+});
+
+it('goes on where its policy cannot be read, says so, and watches again once it can be', async () => {
+  const { reading, measure, watch, heard, sent, watched } = await startMonitor();
+  await measure(0, 3);
+  reading.policy = false;
+  await watch('production'); // from a worker that starts: the policy is read anew
+  await measure(0.2, 8);
+  expect(heard()).toEqual([]);
+  expect(await watched()).toMatchObject([{ blindSince: { 'the policy': expect.any(Number) } }]);
+  await measure(0.2, 6);
+  expect(heard()).toEqual(['MonitoringBlind firing']);
+  expect(sent[0]?.summary).toMatch(/^monitoring is blind: it cannot read the policy since \d{4}-/);
+  reading.policy = true;
+  await measure(0.2, 5);
+  expect(heard()).toEqual(['MonitoringBlind firing', 'HighErrorRate firing', 'MonitoringBlind resolved']);
+  expect(await watched()).toMatchObject([{ blindSince: { 'the policy': null } }]);
 });
 
 describe('deployments', () => {

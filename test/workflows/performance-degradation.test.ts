@@ -1,3 +1,4 @@
+import { activityInfo } from '@temporalio/activity';
 import type {
   BundleChange,
   CachingState,
@@ -331,6 +332,24 @@ it('undoes the rollback that did not help, then makes the index, then is at its 
   expect(await run.result()).toMatchObject({ outcome: 'not-recovered' });
   const acts = ['rollBack', 'undoRollBack', 'createIndex', 'undoCreateIndex'];
   expect(run.calls.filter((call) => acts.includes(call))).toEqual(acts);
+});
+
+it('gives an index hours to be made and to be dropped', async () => {
+  const hours: Record<string, number> = {};
+  const noting = (name: string) => async () => {
+    hours[name] = activityInfo().startToCloseTimeoutMs / 3_600_000;
+    return { changed: true, summary: name };
+  };
+  const run = await start({
+    slowStatements: async () => [statement],
+    routeTimes: async () => [slow('GET /', 1700)],
+    createIndex: noting('createIndex'),
+    undoCreateIndex: noting('undoCreateIndex'),
+  });
+  expect((await proposed(run))?.action.kind).toBe('create-index');
+  await run.decide('approved', 'responder');
+  expect(await run.result()).toMatchObject({ outcome: 'not-recovered' });
+  expect(hours).toEqual({ createIndex: 2, undoCreateIndex: 2 });
 });
 
 it('hands over, and leaves what it did, when it cannot measure whether it helped', async () => {
