@@ -177,14 +177,19 @@ const selector = (name: string, match: Record<string, string>): string =>
 const HttpError = z.object({
   message: z.string(),
   response: z
-    .object({ status: z.number(), headers: z.object({ 'retry-after': z.string().optional() }), data: z.unknown() })
+    .object({
+      status: z.number(),
+      headers: z.object({ 'retry-after': z.string().optional() }),
+      data: z.unknown().optional(),
+    })
     .optional(),
 });
 
 /** A failure of the closed list, of what the driver's HTTP client rejects with. */
 function failed(error: unknown): Error {
   const { response, message } = HttpError.parse(error);
-  if (response === undefined) return failure('Unavailable', `Prometheus: no answer (${message})`);
+  const whole = response !== undefined && response.status >= 300; // a success fails only by being cut off
+  if (!whole) return failure('Unavailable', `Prometheus: no answer (${message})`);
   const { status, data, headers } = response;
   const retryAfter = headers['retry-after'];
   const of = new Headers(retryAfter === undefined ? {} : { 'retry-after': retryAfter });
