@@ -10,6 +10,7 @@ import {
   defineQuery,
   defineUpdate,
   getExternalWorkflowHandle,
+  patched,
   setHandler,
 } from '@temporalio/workflow';
 import { continueOn, dueToContinue, supersede } from '../src/runbook/index.ts';
@@ -136,6 +137,10 @@ function tellSuperseded(holder: string, by: string): void {
   void deployment.signal(supersede, { by }).catch(() => undefined); // it has ended
 }
 
+/** An index may take hours, and has nothing to do with the traffic: a rollback does not wait for it. */
+const apart = (change: { kind: string }, request: { kind: string }): boolean =>
+  change.kind === 'create-index' && request.kind === 'roll-back';
+
 function refuse(
   { killSwitch }: Control,
   ledger: Ledger,
@@ -162,6 +167,7 @@ function refuse(
     return { granted: false, because: 'superseded', reason: `a later change has taken over from "${own.summary}"` };
   for (const change of ledger.changes) {
     if (change.key === request.key || change.result !== 'open') continue;
+    if (apart(change, request) && patched('rolls-back-beside-an-index')) continue;
     const until = Date.parse(change.leaseEndsAt ?? change.at);
     if (until <= now || (change.kind === 'deploy' && request.kind === 'roll-back')) {
       change.result = 'expired';

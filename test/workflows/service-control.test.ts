@@ -143,6 +143,16 @@ it('lets a rollback take over from a running deployment, whose report then chang
   expect((await ledger())?.running).toBeUndefined();
 });
 
+it('lets a rollback act beside an index that is being made, which goes on, and no other change', async () => {
+  const { ask, tell } = await startControl();
+  await ask('i', { kind: 'create-index' });
+  expect(await ask('r')).toMatchObject({ granted: true, fence: 2 });
+  await tell('r', 'verified', 'v1');
+  expect(await ask('s', { kind: 'scale', override: true })).toMatchObject({ granted: false, because: 'busy' });
+  await tell('i', 'verified');
+  expect(await ask('s', { kind: 'scale', override: true })).toMatchObject({ granted: true });
+});
+
 it('never lets a deployment take over from a rollback', async () => {
   const { ask } = await startControl();
   await ask('rollback');
