@@ -82,7 +82,8 @@ export function createGrant(
           if (grant.because === 'kill-switch' || isHeld || times > MOST_ASKED)
             return endWith({ outcome: granted === undefined ? 'refused' : 'rolled-back', note: grant.reason });
           ({ reason, until } = { until: undefined, ...grant });
-          if (kind === 'roll-back' && grant.because === 'busy') reason += '; take that over, and this goes on at once';
+          if (kind === 'roll-back' && grant.because === 'busy')
+            reason += '; take that over, and this goes on when its act has ended';
         }
         wait(reason, at, until);
         const look = of.look();

@@ -116,7 +116,7 @@ it('waits for as long as another change is being made, and says what to do about
     },
   });
   const { doing } = await run.until(({ doing: now }) => now.includes('another change'));
-  expect(doing).toContain('(incident.shop); take that over, and this goes on at once');
+  expect(doing).toContain('(incident.shop); take that over, and this goes on when its act has ended');
   expect(await run.result()).toMatchObject({ outcome: 'released' });
 });
 
