@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { loadConfig, loadSettings } from '../config.ts';
+import type { Settings } from '../contracts/index.ts';
 import { rightsOf, type Right } from '../rights.ts';
 import { assertPerson, usageError } from './context.ts';
 import { noting } from './noting.ts';
@@ -75,18 +76,23 @@ export const pathOf = (command: Command): string =>
 
 /** Before a command acts as a person: there is one of this name, with a role that may. What is refused is in the audit trail. */
 export async function assertRuled(command: Command): Promise<void> {
-  const { as: name } = command.opts<{ as?: string }>();
-  if (name === undefined) return;
+  const { as: who } = command.opts<{ as?: string }>();
+  if (who === undefined) return;
   const config = loadConfig();
-  const settings = await loadSettings(config);
-  const person = assertPerson(settings, name);
-  const [what, right] = [pathOf(command), RULES[pathOf(command)]];
-  const rights: ReadonlySet<unknown> = rightsOf(person, settings);
-  if (rights.has(right)) return;
-  await noting(config, { who: name, what, on: command.args[0] ?? '-' }, () => {
-    throw usageError(
-      `${name} may not ${right}: ${what} needs another role than ${person.roles.join(', ')}`,
-      NOT_ALLOWED,
-    );
-  });
+  const what = pathOf(command);
+  const refusal = refusalOf(await loadSettings(config), who, what);
+  if (refusal === undefined) return;
+  await noting(config, { who, what, on: command.args[0] ?? '-' }, () => Promise.reject(refusal));
+}
+
+function refusalOf(settings: Settings, who: string, what: string): Error | undefined {
+  try {
+    const person = assertPerson(settings, who);
+    const rights: ReadonlySet<unknown> = rightsOf(person, settings);
+    if (rights.has(RULES[what])) return undefined;
+    const why = `${who} may not ${RULES[what]}: ${what} needs another role than ${person.roles.join(', ')}`;
+    return usageError(why, NOT_ALLOWED);
+  } catch (error) {
+    return error as Error;
+  }
 }

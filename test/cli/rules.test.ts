@@ -25,19 +25,30 @@ it.each(all.filter((command) => !actsAs(command)).map(pathOf))('acts as nobody: 
   expect(['gateway', 'machine']).toContain(RULES[path]),
 );
 
-it('refuses a rollback as somebody who may only look, before anything is asked of Temporal, and the audit trail has it', async () => {
-  await using folder = scratch();
-  const { stateDir } = folder;
-  const file = join(stateDir, 'holdfast.config.mjs');
-  writeFileSync(file, `export default ${JSON.stringify(settings)};\n`);
-  const env = { ...process.env, HOLDFAST_STATE_DIR: stateDir, HOLDFAST_CONFIG: file, TEMPORAL_ADDRESS: '127.0.0.1:1' };
-  const args = ['src/cli/main.ts', 'rollback', 'shop', 'production', '--as', 'viewer'];
-  const { status, stderr } = spawnSync(process.execPath, args, {
-    cwd: resolve(__dirname, '../..'),
-    env,
-    encoding: 'utf8',
-  });
-  expect(status).toBe(5);
-  expect(stderr).toContain('viewer may not deploy: rollback needs another role than viewer');
-  expect(readAudit(stateDir, 1)).toMatchObject([{ who: 'viewer', what: 'rollback', on: 'shop', result: 'refused' }]);
-});
+it.each([
+  ['somebody who may only look', 'viewer', 5, 'viewer may not deploy: rollback needs another role than viewer'],
+  ['nobody', 'mallory', 2, '"mallory" is nobody'],
+])(
+  'refuses a rollback as %s, before anything is asked of Temporal, and the audit trail has it',
+  async (_, who, code, why) => {
+    await using folder = scratch();
+    const { stateDir } = folder;
+    const file = join(stateDir, 'holdfast.config.mjs');
+    writeFileSync(file, `export default ${JSON.stringify(settings)};\n`);
+    const env = {
+      ...process.env,
+      HOLDFAST_STATE_DIR: stateDir,
+      HOLDFAST_CONFIG: file,
+      TEMPORAL_ADDRESS: '127.0.0.1:1',
+    };
+    const args = ['src/cli/main.ts', 'rollback', 'shop', 'production', '--as', who];
+    const { status, stderr } = spawnSync(process.execPath, args, {
+      cwd: resolve(__dirname, '../..'),
+      env,
+      encoding: 'utf8',
+    });
+    expect(status).toBe(code);
+    expect(stderr).toContain(why);
+    expect(readAudit(stateDir, 1)).toMatchObject([{ who, what: 'rollback', on: 'shop', result: 'refused' }]);
+  },
+);
