@@ -4,7 +4,7 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { html } from 'hono/html';
 import { audit } from '../operations/audited.ts';
 import { serviceOf } from '../operations/runs.ts';
-import { createLimiter } from './limiter.ts';
+import { createLimiter } from '../limiter.ts';
 import { again, outside } from './pages/layout.ts';
 import type { Parts } from './parts.ts';
 import { principalOf, whyNot } from './rights.ts';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { failure } from '../errors.ts';
 import { audit } from '../operations/audited.ts';
 import type { Entry } from './entry.ts';
-import { createLimiter } from './limiter.ts';
+import { createLimiter } from '../limiter.ts';
 import { codePage, linkPage, signInPage } from './pages/sign-in.ts';
 import { refusalOf, type Parts } from './parts.ts';
 import type { Asked, Door } from './routes.ts';

@@ -14,7 +14,7 @@ import { z } from 'zod';
 import { createSlack, SlackEnv, type Slack } from '../channels/slack/api.ts';
 import { answeredContent, Click, kindOf, REASON, type Answered, type ClickKind } from '../channels/slack/blocks.ts';
 import type { SignedDecision, Status } from '../contracts/index.ts';
-import { createLimiter } from '../console/limiter.ts';
+import { createLimiter } from '../limiter.ts';
 import { failure } from '../errors.ts';
 import { audit, audited, type Trail } from '../operations/audited.ts';
 import * as operations from '../operations/people.ts';

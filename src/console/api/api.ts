@@ -3,7 +3,7 @@ import type { Next } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { z } from 'zod';
 import { audit } from '../../operations/audited.ts';
-import { createLimiter } from '../limiter.ts';
+import { createLimiter } from '../../limiter.ts';
 import { refusalOf, type Parts } from '../parts.ts';
 import { principalOf, whyNot } from '../rights.ts';
 import type { Asked, Env, Routed, Rule } from '../routes.ts';
