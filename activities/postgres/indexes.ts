@@ -201,7 +201,10 @@ async function candidate(session: Session, scan: PlanNode): Promise<(IndexPlan &
   return { ...indexPlan(schema, table, chosen), rows: columns[0]?.rows ?? 0 };
 }
 
-/** `valid`, `invalid` (a build that failed or is under way), or none; whether it is being built, and its table vacuumed, now. */
+/**
+ * `valid`, `invalid` (a build that failed or is under way), or none; whether it is being built (what nobody can see yet may be
+ * it), and its table vacuumed, now.
+ */
 export async function stateOfIndex(
   session: Session,
   { schema, table, name }: IndexPlan,
@@ -209,7 +212,8 @@ export async function stateOfIndex(
   const [row] = await rowsOf<{ valid: boolean | null; building: boolean; vacuuming: boolean; table: boolean }>(
     session,
     `select (select i.indisvalid from pg_index i join pg_class x on x.oid = i.indexrelid where i.indrelid = t.oid and x.relname = $3) as valid,
-       exists (select 1 from pg_stat_progress_create_index p join pg_class x on x.oid = p.index_relid where p.relid = t.oid and x.relname = $3) as building,
+       exists (select 1 from pg_stat_progress_create_index p left join pg_class x on x.oid = p.index_relid
+         where p.relid = t.oid and coalesce(x.relname = $3, true)) as building,
        exists (select 1 from pg_stat_progress_vacuum where relid = t.oid)
          or exists (select 1 from pg_stat_progress_analyze where relid = t.oid) as vacuuming,
        t.oid is not null as table
