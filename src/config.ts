@@ -43,13 +43,6 @@ export type Config = z.output<typeof Config> & {
   env: Readonly<Record<string, string | undefined>>;
 };
 
-/** End a process of Holdfast's that cannot start: what is wrong is for a person to read, without a stack trace. */
-export function cannotStart(error: unknown): never {
-  const redact = createRedaction(secretsOf(process.env));
-  console.error(redact(error instanceof Error ? error.message : String(error)));
-  process.exit(1);
-}
-
 /** Secrets as files, the way Docker and Kubernetes mount them: a file that is named like a variable is the variable. */
 const secretsIn = (folder: string | undefined): [string, string][] =>
   folder === undefined
@@ -62,12 +55,8 @@ const secretsIn = (folder: string | undefined): [string, string][] =>
 const namesTemporal = (processEnv: NodeJS.ProcessEnv): boolean =>
   ['TEMPORAL_ADDRESS', 'TEMPORAL_PROFILE', 'TEMPORAL_CONFIG_FILE'].some((name) => Boolean(processEnv[name]));
 
-/**
- * Read the environment, over the secrets of `HOLDFAST_SECRETS_DIR`, over the file `platform.env` that the embedded platform
- * writes into the state folder; in production that one is left alone. The only reader of `process.env`.
- * @throws Error that names each wrong variable.
- */
-export function readConfig(processEnv: NodeJS.ProcessEnv = process.env): Config {
+/** The whole environment, over the secrets of `HOLDFAST_SECRETS_DIR`, over what the embedded platform says. `NAME=` unsets. */
+function variablesOf(processEnv: NodeJS.ProcessEnv): Record<string, string> {
   const platformFile = join(processEnv['HOLDFAST_STATE_DIR'] || '.holdfast', 'platform.env');
   const embedded = processEnv['HOLDFAST_PRODUCTION'] !== '1' && existsSync(platformFile);
   const platform = embedded ? parseEnv(readFileSync(platformFile, 'utf8')) : {};
@@ -76,7 +65,29 @@ export function readConfig(processEnv: NodeJS.ProcessEnv = process.env): Config 
     ...secretsIn(processEnv['HOLDFAST_SECRETS_DIR'] || undefined),
     ...Object.entries(processEnv),
   ].filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const env = Object.fromEntries([...new Map(set)].filter(([, value]) => value !== '')); // `NAME=` unsets
+  return Object.fromEntries([...new Map(set)].filter(([, value]) => value !== ''));
+}
+
+/** End a process of Holdfast's that cannot start: what is wrong is for a person to read, without a stack trace. */
+export function cannotStart(error: unknown): never {
+  let env: NodeJS.ProcessEnv = process.env;
+  try {
+    env = variablesOf(process.env);
+  } catch {
+    // what is wrong is that these cannot be read
+  }
+  const redact = createRedaction(secretsOf(env));
+  console.error(redact(error instanceof Error ? error.message : String(error)));
+  process.exit(1);
+}
+
+/**
+ * Read the environment, over the secrets of `HOLDFAST_SECRETS_DIR`, over the file `platform.env` that the embedded platform
+ * writes into the state folder; in production that one is left alone. The only reader of `process.env`.
+ * @throws Error that names each wrong variable.
+ */
+export function readConfig(processEnv: NodeJS.ProcessEnv = process.env): Config {
+  const env = variablesOf(processEnv);
   const parsed = Config.safeParse(env);
   if (!parsed.success) throw new Error(`Cannot start, the environment is wrong:\n${z.prettifyError(parsed.error)}`);
   const temporal = temporalOf(env);

@@ -97,6 +97,21 @@ it.each(['src/gateway/main.ts', 'workers/main.ts', 'src/cli/main.ts', 'src/embed
   },
 );
 
+it('says why it cannot start without a secret that is in a file', async () => {
+  const folder = scratchFolder();
+  const secret = word();
+  writeFileSync(join(folder, 'HOLDFAST_GRAFANA_SECRET'), secret);
+  const file = join(folder, 'holdfast.config.mjs');
+  writeFileSync(
+    file,
+    'export default (env) => { throw new Error(`nothing opens by ${env.HOLDFAST_GRAFANA_SECRET}`); };',
+  );
+  const env = { ...sound, HOLDFAST_SECRETS_DIR: folder, HOLDFAST_CONFIG: file };
+  const started = runCommand({ command: process.execPath, args: ['src/gateway/main.ts'], env });
+  await expect(started).rejects.toThrow('nothing opens by [removed]');
+  await removeScratch(folder);
+});
+
 it('refuses names that would be taken out of texts as secrets, and says of which variable', () => {
   const named = (service: string) =>
     parseSettings(
