@@ -1,6 +1,7 @@
 import { createClient, isAuthApiError, type AuthError } from '@supabase/supabase-js';
 import { failure } from './errors.ts';
 import { failureOf } from './http.ts';
+import { createRedaction, type Redact } from './redaction.ts';
 
 /** Whose address is proved; `undefined` where nothing is. Every call @throws Unavailable or RateLimited. */
 export interface SignIn {
@@ -26,6 +27,7 @@ const clientOf = ({ url, key }: Project) =>
 /** Sign-in through Supabase Auth with the publishable key. It proves an address and keeps no session of Supabase's. */
 export function createSignIn(project: Project): SignIn {
   const client = () => clientOf(project);
+  const redact = createRedaction([project.key]);
   interface Answer {
     data: { user: { email?: string | undefined; email_confirmed_at?: string | null | undefined } | null };
     error: AuthError | null;
@@ -33,7 +35,7 @@ export function createSignIn(project: Project): SignIn {
   const prove = async (ask: (auth: ReturnType<typeof client>['auth']) => Promise<Answer>) => {
     const { auth } = client();
     const { data, error } = await ask(auth);
-    if (error !== null) return refused(error);
+    if (error !== null) return refused(error, redact);
     await auth.signOut({ scope: 'local' });
     return data.user?.email_confirmed_at ? data.user.email?.toLowerCase() : undefined;
   };
@@ -41,17 +43,18 @@ export function createSignIn(project: Project): SignIn {
     withPassword: (email, password) => prove((auth) => auth.signInWithPassword({ email, password })),
     async sendCode(email) {
       const { error } = await client().auth.signInWithOtp({ email, options: { shouldCreateUser: false } });
-      if (error !== null) refused(error);
+      if (error !== null) refused(error, redact);
     },
     withCode: (email, token) => prove((auth) => auth.verifyOtp({ email, token, type: 'magiclink' })),
     withLink: (tokenHash) => prove((auth) => auth.verifyOtp({ token_hash: tokenHash, type: 'magiclink' })),
   };
 }
 
-function refused(error: AuthError): undefined {
+/** Whoever tries to sign in is shown it. */
+function refused(error: AuthError, redact: Redact): undefined {
   if (error.status === 429) throw failure('RateLimited', 'too many tries: wait a minute');
   if (isAuthApiError(error) && NOBODY.includes(error.status)) return undefined;
-  throw failure('Unavailable', `Supabase Auth does not answer: ${error.message}`);
+  throw failure('Unavailable', `Supabase Auth does not answer: ${redact(error.message)}`);
 }
 
 /**

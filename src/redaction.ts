@@ -5,7 +5,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 export type Redact = (text: string) => string;
 
 const REMOVED = '[removed]';
-const SECRET_NAME = /SECRET|TOKEN|PASSWORD|PRIVATE|DSN$|_KEYS?(_DATA)?$|^TEMPORAL_GRPC_META_\w*(AUTH|COOKIE)/;
+const SECRET_NAME = /SECRET|TOKEN|PASSWORD|PRIVATE|DSN$|_KEYS?(_DATA)?$|_AUTH$|^TEMPORAL_GRPC_META_\w*(AUTH|COOKIE)/;
 const HEADERS_NAME = /_OTLP(_\w+)?_HEADERS$/;
 const SECRET_HEADER = /auth|cookie|key|secret|token/i;
 const NO_SECRET_NAME = /PUBLIC_KEYS?$|PUBLISHABLE|_(FILE|PATH|DIR|URL|ID)$/;
