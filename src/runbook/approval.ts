@@ -16,7 +16,7 @@ import {
   type Proposal,
 } from '../contracts/index.ts';
 import type { Codes } from '../contracts/ports.ts';
-import { diagnostic } from './activity-options.ts';
+import { delivery, diagnostic } from './activity-options.ts';
 import { untilResolved } from './alerts.ts';
 import { standing, type Chosen, type OpenBallot } from './ballot.ts';
 import { breakGlass } from './break-glass.ts';
@@ -30,7 +30,8 @@ import type { Story } from './story.ts';
 const WRONG_TRIES = 5;
 /** A local one that ends in the task in which a decision comes cannot be replayed: runs that are older have it still. */
 const { checkCode: checkLocally } = proxyLocalActivities<Codes>(diagnostic);
-const { checkCode: checkApart } = proxyActivities<Codes>(diagnostic);
+/** Tried as what is sent to people is: a worker that ends in the midst of it must not lose what somebody has decided. */
+const { checkCode: checkApart } = proxyActivities<Codes>(delivery);
 
 /** A proposal before it has an id, a digest and a deadline. */
 export type Draft<A extends Action = Action> = Pick<
