@@ -4,7 +4,8 @@
  */
 import { post } from './gateway/rig.ts';
 import { until } from './support/until.ts';
-import { formsIn, startCanaryRig, type CanaryRig } from './support/canary-rig.ts';
+import { formsIn, secretVariables } from './support/canaries.ts';
+import { startCanaryRig, type CanaryRig } from './support/canary-rig.ts';
 
 const DATABASE = 'incident.shop.database-connection-issues';
 const ERRORS = 'incident.shop.high-error-rate';
@@ -14,23 +15,23 @@ describe.each([{ encrypted: false }, { encrypted: true }])('with payloads encryp
   const places: Record<string, string> = {};
 
   beforeAll(async () => {
-    rig = await startCanaryRig({ encrypted });
-    const literal = rig.word('an SQL literal');
-    const session = await rig.database.client(rig.database.ownerUrl);
-    await session.query('begin');
-    await session.query(`select '${literal}' as secret`);
+    rig = await startCanaryRig({ encrypted, watched: true });
+    await rig.forgetful(`select '${rig.word('an SQL literal')}' as secret`);
     const [password, header] = [rig.word('a URL in an alert'), rig.word('a header in an alert')];
     const said = `postgres://app:${password}@db/shop refused "Authorization: Bearer ${header}"`;
     await rig.alert('HighErrorRate', said);
     await rig.alert('DatabaseConnectionIssues', said);
     await post(rig.gatewayUrl, 'alertmanager', '{}', { authorization: `Bearer ${rig.odd('a wrong token')}` });
-    await until(async () => (await rig.status(ERRORS))?.phase === 'closed');
-    await until(async () => (await rig.status(DATABASE))?.phase === 'waiting');
+    const pages = await knock(rig);
+    await rig.statusOnce(ERRORS, ({ phase }) => phase === 'closed');
+    await rig.statusOnce(DATABASE, ({ phase }) => phase === 'waiting');
     const asked = (texts: string[]): boolean => texts.some((text) => text.includes('End 1 database session'));
-    await until(() => asked(rig.world.told('/slack/chat.').map(decoded)));
-    await until(() => asked(rig.world.told('/record/')) && asked(rig.world.told('/notify')));
-    await until(async () => asked((await rig.mail.received()).map(({ text }) => text)));
-    await until(() => rig.world.told('/otel/').join('').includes('[removed]'));
+    const late = rig.late(DATABASE);
+    await until(() => asked(rig.world.told('/slack/chat.').map(decoded)), late);
+    await until(() => asked(rig.world.told('/record/')) && asked(rig.world.told('/notify')), late);
+    await until(async () => asked((await rig.mail.received()).map(({ text }) => text)), late);
+    await until(() => rig.world.told('/otel/').join('').includes('[removed]'), late);
+    await until(async () => (await rig.histories()).includes('Alertmanager GET'), late);
     Object.assign(places, {
       histories: await rig.histories(),
       record: rig.world.told('/record/').join('\n'),
@@ -43,9 +44,15 @@ describe.each([{ encrypted: false }, { encrypted: true }])('with payloads encryp
       mail: JSON.stringify(await rig.mail.received()),
       traces: rig.world.told('/otel/').join('\n'),
       webhook: rig.world.told('/notify').join('\n'),
+      pages,
     });
   }, 240_000);
   afterAll(() => rig?.close(), 60_000);
+
+  it('is in every variable that holds a secret, as the sources name them', () => {
+    const others = encrypted ? [] : ['HOLDFAST_CODEC_KEYS'];
+    expect(secretVariables().filter((name) => rig.all[name] === undefined)).toEqual(others);
+  });
 
   it('is found nowhere, raw, in Base64 or in a URL', () => {
     const found = Object.entries(rig.all).flatMap(([secret, value]) =>
@@ -57,9 +64,9 @@ describe.each([{ encrypted: false }, { encrypted: true }])('with payloads encryp
   });
 
   it('was where it could have been found: its place is marked in what is kept, logged and sent', () => {
-    for (const place of ['histories', 'record', 'logs', 'Slack', 'mail', 'webhook', 'traces'])
+    for (const place of ['histories', 'record', 'logs', 'Slack', 'mail', 'webhook', 'traces', 'pages'])
       expect([place, places[place]]).toEqual([place, expect.stringContaining('[removed]')]);
-    for (const system of ['Sentry', 'Prometheus', 'Supabase'])
+    for (const system of [encrypted ? 'Bugsink' : 'Sentry', 'PagerDuty', 'Alertmanager', 'Prometheus', 'Supabase'])
       expect(places['histories']).toMatch(new RegExp(`${system}.*not allowed: .*\\[removed\\]`, 'i'));
     expect(places['histories']).toContain('select ? as secret');
     expect(places['metrics']).toContain('holdfast_gateway_alerts_accepted_total 2');
@@ -69,3 +76,18 @@ describe.each([{ encrypted: false }, { encrypted: true }])('with payloads encryp
 
 /** The form of a message as Slack takes it. */
 const decoded = (body: string): string => [...new URLSearchParams(body).values()].join('\n');
+
+/** Every other door of the gateway, with a wrong secret in its place; resolves with what is answered. */
+async function knock({ gatewayUrl, env, odd }: CanaryRig): Promise<string> {
+  const authorization = `Bearer ${odd('a wrong token of a heartbeat')}`;
+  const signature = `v0=${odd('a wrong signature of Slack')}`;
+  const form = new URLSearchParams({ email: 'responder@example.com', password: odd('a password that is typed') });
+  const answers = await Promise.all([
+    fetch(`${gatewayUrl}/heartbeats/watchdog`, { method: 'POST', headers: { authorization } }),
+    fetch(`${gatewayUrl}/slack/interactions`, { method: 'POST', headers: { 'x-slack-signature': signature } }),
+    fetch(`${gatewayUrl}/api/incidents`, { headers: { authorization: `Bearer ${env['HOLDFAST_TOKEN']}` } }),
+    fetch(`${gatewayUrl}/sign-in`, { method: 'POST', body: form, headers: { origin: gatewayUrl } }),
+  ]);
+  expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 503]);
+  return (await Promise.all(answers.map((answer) => answer.text()))).join('\n');
+}

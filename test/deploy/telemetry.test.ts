@@ -87,16 +87,15 @@ it('has a test of each rule', () => {
 
 it('measures whatever its rules and its dashboard read, and traces the alert to its effect, once an incident was played', async () => {
   const id = 'incident.shop.database-connection-issues';
-  const rig = await startCanaryRig({ encrypted: false });
+  const rig = await startCanaryRig({});
   try {
-    const session = await rig.database.client(rig.database.ownerUrl);
-    await session.query('begin');
+    await rig.forgetful();
     await rig.alert('DatabaseConnectionIssues', 'queries wait');
-    const asked = () => readPages(rig.stateDir, { person: 'responder' }).find(({ code }) => code !== undefined);
-    await until(async () => (await rig.status(id))?.phase === 'waiting' && asked() !== undefined);
+    const asked = () => readPages(rig.stateDir, { person: 'responder' }).find(({ code }) => code !== null);
+    await rig.statusOnce(id, ({ phase }) => phase === 'waiting' && asked() !== undefined);
     await until(async () => (await rig.metrics()).gateway.includes('runs_open{kind="incident",phase="waiting"} 1'));
     await rig.client.workflow.getHandle(id).signal('approve', { by: 'responder', code: asked()?.code });
-    await until(async () => (await rig.status(id))?.phase === 'closed');
+    const { runId } = await rig.statusOnce(id, ({ phase }) => phase === 'closed');
     const { gateway, worker } = await rig.metrics();
     const measured = new Set(`${gateway}\n${worker}`.match(/^\w+/gm));
     const read = [...rules.map(({ expr }) => expr), ...shown].flatMap(namesIn);
@@ -106,7 +105,6 @@ it('measures whatever its rules and its dashboard read, and traces the alert to 
     expect(worker).toMatch(/^holdfast_runs_ended_total\{.*outcome="[a-z-]+".*\} 1$/m);
     expect(gateway).toMatch(/^holdfast_gateway_dispatch_lag_seconds_count 1$/m);
     if (prometheusBinary !== undefined) promtool(['check', 'metrics'], gateway);
-    const { runId = '' } = (await rig.status(id)) ?? {};
     const spans = () => rig.world.told('/otel/v1/traces').flatMap((body) => spansIn(body));
     const ofRun = () => spans().filter(({ traceId }) => traceId === runId.replaceAll('-', ''));
     await until(() => ['alert', 'page', 'endSessions'].every((name) => ofRun().some((one) => one.name === name)));

@@ -62,12 +62,13 @@ export async function startPlatform(parts?: string[]) {
     /** The status once it holds, of a run other than `after`; a worker that is away at a moment is asked again. */
     async statusOnce(id: string, holds: (status: Status) => boolean, after = ''): Promise<Status> {
       let found: Status | undefined;
-      const latest = Date.now() + LONGEST_MS;
-      await until(async () => {
-        found = await status(id).catch(() => undefined);
-        if (Date.now() > latest) throw new Error(`${id} stands at ${JSON.stringify(found)}`);
-        return found !== undefined && found.runId !== after && holds(found);
-      });
+      await until(
+        async () => {
+          found = await status(id).catch(() => undefined);
+          return found !== undefined && found.runId !== after && holds(found);
+        },
+        { withinMs: LONGEST_MS, says: () => `${id} stands at ${JSON.stringify(found)}` },
+      );
       return found as Status;
     },
     lastRun: (id: string): Promise<string> =>

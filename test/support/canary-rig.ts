@@ -1,6 +1,5 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
@@ -8,38 +7,36 @@ import { loadConfig } from '../../src/config.ts';
 import type { Status } from '../../src/contracts/index.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { startTemporal } from '../../src/embedded/temporal.ts';
+import { REACHING_CREDENTIALS } from '../../src/runner-credentials.ts';
 import { startDatabaseRig } from '../activities/database-rig.ts';
 import { serving, type Asked } from '../activities/http-server.ts';
 import { startMail } from '../channels/mail-rig.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
-import { until } from './until.ts';
 import { post } from '../gateway/rig.ts';
+import { base64, plantCanaries, plantedEnvironment } from './canaries.ts';
+import { until } from './until.ts';
 
 const ROOT = resolve(__dirname, '../..');
-const PROGRAMS = { worker: 'workers/main.ts', gateway: 'src/gateway/main.ts' };
-const base64 = (text: string): string => Buffer.from(text).toString('base64');
-
-/** Secrets of their own for every place that has one, by the place, as they are looked for. */
-export function plantCanaries() {
-  const all: Record<string, string> = {};
-  const plant = (place: string, secret: string): string => (all[place] = secret);
-  const odd = (place: string): string => plant(place, `c+${randomBytes(9).toString('hex')}/&=${place.length}~z`);
-  const word = (place: string, prefix = ''): string => prefix + plant(place, `cnry${randomBytes(12).toString('hex')}`);
-  const bytes = (place: string, prefix = ''): string => prefix + plant(place, randomBytes(32).toString('base64'));
-  return { all, odd, word, bytes };
-}
-
-/** In which of its forms a secret is in a text; each of the three ways that Base64 may cut it. */
-export function formsIn(text: string, secret: string): string[] {
-  const inBase64 = ['', 'x', 'xy'].map((before) => base64(before + secret).slice(4, -4));
-  const url = inBase64.map((one) => one.replaceAll('+', '-').replaceAll('/', '_'));
-  const forms = { raw: [secret], url: [encodeURIComponent(secret)], base64: [...inBase64, ...url] };
-  return Object.entries(forms).flatMap(([name, each]) => (each.some((one) => text.includes(one)) ? [name] : []));
-}
+const RUNNER = 'shop-production';
+const PROGRAMS = {
+  worker: { args: ['workers/main.ts'], ready: 'worker ready on' },
+  gateway: { args: ['src/gateway/main.ts'], ready: 'gateway ready on' },
+  runner: { args: ['workers/main.ts', '--task-queue', RUNNER], ready: `worker ready on task queue ${RUNNER}` },
+};
+export type Part = keyof typeof PROGRAMS;
+const LONG_SECONDS = 0.3;
+const IN_THE_WAY = `select 1 from pg_stat_activity
+  where pid = $1 and clock_timestamp() - state_change > interval '${LONG_SECONDS} s'`;
+/** What a runner has beside the credentials of its environment. */
+const OF_RUNNER = /^(TEMPORAL_|HOLDFAST_(CONFIG|LOG)$|SUPABASE_URL$)/;
+/** Longer than any step of a run takes on a busy machine. */
+const LONGEST_MS = 120_000;
 
 /** Says in its refusals what it was shown, in one way after the other: the worst provider there is. */
-function echoOf({ headers }: Asked, turn: number): string {
-  const shown = [headers.authorization, headers['apikey'], headers['x-api-key']].filter((one) => one !== undefined);
+function echoOf({ headers, body }: Asked, turn: number): string {
+  const [, routingKey] = /"routing_key":"(\w+)"/.exec(body) ?? [];
+  const keys = [headers.authorization, headers['apikey'], headers['x-api-key'], routingKey];
+  const shown = keys.filter((one) => one !== undefined);
   const ways = [String, base64, encodeURIComponent] as const;
   return shown.map((one) => `not allowed: ${(ways[turn % 3] ?? String)(String(one))}`).join('; ');
 }
@@ -58,7 +55,8 @@ async function startWorld() {
     if (path.startsWith('/slack/')) return { body: { ok: true, messages: [], ...slack[path.slice('/slack/'.length)] } };
     if (path.startsWith('/record/rest/v1/rpc/')) return { body: true };
     if (path === '/otel/v1/traces') return { body: {} };
-    if (path === '/notify' || path === '/v2/enqueue') return { body: { status: 'success' } };
+    if (path === '/notify') return { body: { status: 'success' } };
+    if (path.startsWith('/auth/')) return { status: 402, body: { msg: echoOf(one, turn++) } };
     return { status: 403, body: echoOf(one, turn++) };
   });
   return {
@@ -66,6 +64,14 @@ async function startWorld() {
     /** The bodies of what came to paths that begin so. */
     told: (prefix: string): string[] => asked.filter(({ path }) => path.startsWith(prefix)).map(({ body }) => body),
   };
+}
+
+/** An environment as files, the way containers are given their secrets, and what says where they are. */
+function asFiles(env: Record<string, string>, stateDir: string): Record<string, string> {
+  const folder = join(stateDir, 'secrets');
+  mkdirSync(folder);
+  for (const [name, value] of Object.entries(env)) writeFileSync(join(folder, name), value);
+  return { HOLDFAST_STATE_DIR: stateDir, HOLDFAST_SECRETS_DIR: folder };
 }
 
 /** Everything that a history says to whoever may decode it. */
@@ -79,9 +85,21 @@ async function readable(value: unknown, decode: (payload: Payload) => Promise<Pa
   return [...Object.keys(value), ...texts].join('\n');
 }
 
-/** Temporal, gateway and worker as processes of their own, between Slack, mail, a record, a Postgres and a world that tells. */
-export async function startCanaryRig({ encrypted }: { encrypted: boolean }) {
-  const { all, odd, word, bytes } = plantCanaries();
+/**
+ * Temporal, gateway and worker as processes of their own, between Slack, mail, a record, a Postgres and a world that tells; with a
+ * `runner`, it alone has what reaches into the environment. Where it is `watched`, a monitor looks once and raises nothing.
+ */
+export async function startCanaryRig({
+  encrypted = false,
+  runner = false,
+  watched = false,
+}: {
+  encrypted?: boolean;
+  runner?: boolean;
+  watched?: boolean;
+}) {
+  const canaries = plantCanaries();
+  const { all, odd, word } = canaries;
   const stateDir = scratchFolder();
   const world = await startWorld();
   const mail = await startMail(odd('HOLDFAST_SMTP_URL'));
@@ -91,10 +109,6 @@ export async function startCanaryRig({ encrypted }: { encrypted: boolean }) {
   const databaseUrl = new URL(database.url);
   databaseUrl.password = encodeURIComponent(password);
   const { address } = await startTemporal({ stateDir, port: await freePort(), uiPort: await freePort() });
-  const keys = generateKeyPairSync('ed25519');
-  const der = { publicKey: { type: 'spki', format: 'der' }, privateKey: { type: 'pkcs8', format: 'der' } } as const;
-  const withPassword = (url: string, place: string): string =>
-    url.replace('//', `//u:${encodeURIComponent(odd(place))}@`);
   const gatewayPort = String(await freePort());
   const workerMetrics = `127.0.0.1:${await freePort()}`;
   const { url } = world;
@@ -103,52 +117,22 @@ export async function startCanaryRig({ encrypted }: { encrypted: boolean }) {
     HOLDFAST_CONFIG: join(stateDir, 'holdfast.config.mjs'),
     HOLDFAST_GATEWAY_PORT: gatewayPort,
     HOLDFAST_WORKER_METRICS: workerMetrics,
-    OTEL_EXPORTER_OTLP_ENDPOINT: `${url}/otel`,
-    OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${word('OTEL_EXPORTER_OTLP_HEADERS')}`,
     HOLDFAST_LOG: encrypted ? 'json' : 'text',
     TEMPORAL_ADDRESS: address,
-    TEMPORAL_GRPC_META_X_PROXY: word('TEMPORAL_GRPC_META_X_PROXY'),
-    HOLDFAST_DECISION_KEY_ID: 'test',
-    HOLDFAST_DECISION_PUBLIC_KEYS: `test=${keys.publicKey.export(der.publicKey).subarray(-32).toString('base64')}`,
-    HOLDFAST_DECISION_PRIVATE_KEY: (all['decision key'] = keys.privateKey.export(der.privateKey).toString('base64')),
-    HOLDFAST_ALERTMANAGER_TOKEN: odd('HOLDFAST_ALERTMANAGER_TOKEN'),
-    HOLDFAST_WEBHOOK_SECRET: bytes('HOLDFAST_WEBHOOK_SECRET', 'whsec_'),
-    HOLDFAST_SENTRY_CLIENT_SECRET: odd('HOLDFAST_SENTRY_CLIENT_SECRET'),
-    HOLDFAST_GRAFANA_SECRET: odd('HOLDFAST_GRAFANA_SECRET'),
-    HOLDFAST_PAGERDUTY_SECRET: odd('HOLDFAST_PAGERDUTY_SECRET'),
-    HOLDFAST_GITHUB_WEBHOOK_SECRET: odd('HOLDFAST_GITHUB_WEBHOOK_SECRET'),
-    HOLDFAST_CODE_SECRET: odd('HOLDFAST_CODE_SECRET'),
-    HOLDFAST_METRICS_TOKEN: odd('HOLDFAST_METRICS_TOKEN'),
-    HOLDFAST_SLACK_TOKEN: word('HOLDFAST_SLACK_TOKEN', 'xoxb-'),
-    HOLDFAST_SLACK_CHANNEL: 'C0123456789',
-    SLACK_API_URL: `${url}/slack/`,
-    HOLDFAST_SMTP_URL: mail.url,
-    HOLDFAST_MAIL_FROM: 'holdfast@example.com',
-    HOLDFAST_MAIL_LIST: 'everybody@example.com',
-    HOLDFAST_NOTIFY_URL: `${url}/notify`,
-    HOLDFAST_NOTIFY_SECRET: bytes('HOLDFAST_NOTIFY_SECRET', 'whsec_'),
-    RECORD_SUPABASE_URL: `${url}/record`,
-    RECORD_SUPABASE_SECRET_KEY: word('RECORD_SUPABASE_SECRET_KEY', 'sb_secret_'),
-    SUPABASE_URL: `${url}/supabase`,
-    SUPABASE_SECRET_KEY: word('SUPABASE_SECRET_KEY', 'sb_secret_'),
-    SUPABASE_DB_URL: databaseUrl.href,
-    SUPABASE_ACCESS_TOKEN: word('SUPABASE_ACCESS_TOKEN', 'sbp_'),
-    SUPABASE_MANAGEMENT_URL: url,
-    PGBOUNCER_ADMIN_URL: withPassword('postgres://127.0.0.1:1/pgbouncer', 'PGBOUNCER_ADMIN_URL'),
-    MIGRATIONS_DB_URL: withPassword('postgres://127.0.0.1:1/shop', 'MIGRATIONS_DB_URL'),
-    SENTRY_URL: url,
-    SENTRY_ORG: 'acme',
-    SENTRY_AUTH_TOKEN: odd('SENTRY_AUTH_TOKEN'),
-    PROMETHEUS_TOKEN: odd('PROMETHEUS_TOKEN'),
-    GITHUB_TOKEN: word('GITHUB_TOKEN', 'ghp_'),
-    CADDY_ADMIN_URL: withPassword(url, 'CADDY_ADMIN_URL'),
-    SHOP_REPOSITORY: withPassword(`${url}/shop.git`, 'SHOP_REPOSITORY'),
-    ...(encrypted && {
-      HOLDFAST_CODEC_KEYS: bytes('HOLDFAST_CODEC_KEYS', '2026='),
-      HOLDFAST_CODEC_TOKEN: odd('HOLDFAST_CODEC_TOKEN'),
-    }),
+    BACKUP_DIR: join(stateDir, 'backups'),
+    ...plantedEnvironment(canaries, { url, mailUrl: mail.url, databaseUrl: databaseUrl.href, encrypted }),
   };
+  const reaches = (name: string): boolean => REACHING_CREDENTIALS[name] !== undefined;
+  const having = (wanted: (name: string) => boolean) =>
+    Object.fromEntries(Object.entries(env).filter(([name]) => wanted(name)));
+  const given = encrypted ? asFiles(env, stateDir) : having((name) => !runner || !reaches(name));
+  const own = {
+    ...having((name) => OF_RUNNER.test(name) || reaches(name)),
+    HOLDFAST_STATE_DIR: join(stateDir, 'runner'),
+  };
+  const givenTo: Record<Part, Record<string, string>> = { worker: given, gateway: given, runner: own };
   const channels = [
+    { via: 'pagerduty', to: 'team' },
     { via: 'slack', to: 'U0123456789' },
     { via: 'email', to: 'responder@example.com' },
   ];
@@ -164,9 +148,11 @@ export async function startCanaryRig({ encrypted }: { encrypted: boolean }) {
           production: {
             mode: 'act',
             url,
-            errors: { project: 'shop' },
+            ...(runner && { taskQueue: RUNNER }),
+            ...(watched && { monitor: { every: '1 hour' } }),
+            errors: { project: 'shop', openIssues: true },
             metrics: { source: 'prometheus', url, requests: 'requests' },
-            database: { longSeconds: 0.3, pool: 'app', project: 'abcdefghijklmnopqrst' },
+            database: { longSeconds: LONG_SECONDS, pool: 'app', project: 'abcdefghijklmnopqrst' },
             measure: { windowSeconds: 1, lasting: '1 second', every: '1 second' },
             releases: { repository: env['SHOP_REPOSITORY'], server: 'shop', listen: '127.0.0.1:1' },
           },
@@ -179,8 +165,9 @@ export async function startCanaryRig({ encrypted }: { encrypted: boolean }) {
   const log = (): string => said.join('');
   const running = new Set<ReturnType<typeof spawn>>();
   /** Resolves when it is ready. */
-  const start = async (part: keyof typeof PROGRAMS) => {
-    const child = spawn(process.execPath, [PROGRAMS[part]], { cwd: ROOT, env: { ...process.env, ...env } });
+  const start = async (part: Part) => {
+    const { args, ready } = PROGRAMS[part];
+    const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...givenTo[part] } });
     running.add(child);
     let own = '';
     for (const stream of [child.stdout, child.stderr])
@@ -191,13 +178,12 @@ export async function startCanaryRig({ encrypted }: { encrypted: boolean }) {
     const ended = new Promise<number | null>((resolve) => void child.once('exit', resolve));
     void ended.then(() => running.delete(child));
     await until(() => {
-      if (child.exitCode !== null) throw new Error(`the ${part} ended: ${own}`);
-      return own.includes(`${part} ready on`);
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the ${part} ended: ${own}`);
+      return own.includes(ready);
     });
-    return { pid: child.pid as number, ended };
+    return { part, pid: child.pid as number, ended };
   };
-  const worker = await start('worker');
-  const gateway = await start('gateway');
+  const parts = [await start('worker'), await start('gateway'), ...(runner ? [await start('runner')] : [])];
 
   const config = loadConfig(env);
   const { dataConverter, connection } = config.temporal;
@@ -209,6 +195,11 @@ export async function startCanaryRig({ encrypted }: { encrypted: boolean }) {
       .getHandle(id)
       .query<Status>('status')
       .catch(() => undefined);
+  /** For what takes too long: what the run stands at, and what was logged last. */
+  const late = (id: string) => ({
+    withinMs: LONGEST_MS,
+    says: async () => `${id} stands at ${JSON.stringify(await status(id))}; logged last: ${log().slice(-2000)}`,
+  });
   return {
     all,
     odd,
@@ -221,9 +212,18 @@ export async function startCanaryRig({ encrypted }: { encrypted: boolean }) {
     status,
     client,
     stateDir,
-    worker,
-    gateway,
+    parts,
     start,
+    late,
+    /** The status of a run once it holds. @throws Error that says what the run stands at. */
+    async statusOnce(id: string, holds: (status: Status) => boolean): Promise<Status> {
+      let found: Status | undefined;
+      await until(async () => {
+        found = await status(id);
+        return found !== undefined && holds(found);
+      }, late(id));
+      return found as Status;
+    },
     gatewayUrl: `http://127.0.0.1:${gatewayPort}`,
     /** Of the gateway and of the worker, as Prometheus reads them. */
     async metrics(): Promise<{ gateway: string; worker: string }> {
@@ -231,6 +231,16 @@ export async function startCanaryRig({ encrypted }: { encrypted: boolean }) {
       const gateway = await fetch(`http://127.0.0.1:${gatewayPort}/metrics`, { headers: { authorization } });
       const worker = await fetch(`http://${workerMetrics}/metrics`);
       return { gateway: await gateway.text(), worker: await worker.text() };
+    },
+    /** A session of the application that forgets its transaction after this; resolves with its pid once it is in the way. */
+    async forgetful(statement = 'select 1'): Promise<number> {
+      const session = await database.client(database.ownerUrl);
+      const { rows } = await session.query<{ pid: number }>('select pg_backend_pid() as pid');
+      const pid = rows[0]?.pid as number;
+      await session.query('begin');
+      await session.query(statement);
+      await until(async () => (await database.admin.query(IN_THE_WAY, [pid])).rowCount === 1);
+      return pid;
     },
     /** Have the gateway told of it by Alertmanager. */
     async alert(alertname: string, summary: string): Promise<void> {
