@@ -107,8 +107,8 @@ export interface SkippedRun extends Simulator {
   ladder(number: number): WorkflowHandle;
   /** Wait until a person was paged who need not decide: it happens beside the run, and after its end. */
   handedOver(): Promise<void>;
-  /** Record the history of a run that does not end, where histories are recorded. */
-  keep: (ending: string) => Promise<void>;
+  /** Record the history of a run that does not end, the newest or this one, where histories are recorded. */
+  keep: (ending: string, runId?: string) => Promise<void>;
 }
 
 export interface SkippedTime {
@@ -118,12 +118,8 @@ export interface SkippedTime {
   close(): Promise<void>;
 }
 
-/** Record the history of a run, under its outcome (`watching` of a monitor) and the name of the test, for `test/workflows/replay.test.ts`. */
-async function keepHistory(
-  handle: WorkflowHandleWithFirstExecutionRunId,
-  ending: string,
-  folder: string,
-): Promise<void> {
+/** Record the history of a run, under its outcome (`watching` of one that never ends) and the name of the test, for `test/workflows/replay.test.ts`. */
+async function keepHistory(handle: WorkflowHandle, ending: string, folder: string): Promise<void> {
   const name = (expect.getState().currentTestName ?? '')
     .replaceAll(/[^a-z0-9]+/gi, '-')
     .slice(0, 80)
@@ -185,9 +181,10 @@ export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> 
         taskQueue,
         args: [input],
       });
-      const keep = async (ending: string): Promise<void> => {
+      const keep = async (ending: string, runId?: string): Promise<void> => {
         const folder = process.env['HOLDFAST_HISTORIES'];
-        if (folder !== undefined) await keepHistory(handle, ending, folder);
+        const run = env.client.workflow.getHandle(handle.workflowId, runId);
+        if (folder !== undefined) await keepHistory(run, ending, folder);
       };
       const status = () => handle.query<Status>('status');
       const until = (condition: (status: Status) => boolean) => lookUntil(env, status, condition);

@@ -1,7 +1,8 @@
 import { activityInfo } from '@temporalio/activity';
-import type { PoolUse, SessionInTheWay, SlowStatement } from '../../src/contracts/index.ts';
+import type { PoolUse, SlowStatement } from '../../src/contracts/index.ts';
 import type { Ports } from '../../src/contracts/ports.ts';
 import { failure } from '../../src/errors.ts';
+import { holder } from '../support/in-the-way.ts';
 import { incident, policyOf, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
 
 let time: SkippedTime;
@@ -10,18 +11,6 @@ beforeEach(async () => {
 });
 afterEach(() => time.close());
 
-const holder: SessionInTheWay = {
-  pid: 41,
-  backendStart: '2026-11-24T08:00:00.000001Z',
-  xactStart: '2026-11-24T08:01:00.000001Z',
-  user: 'shop',
-  application: 'checkout',
-  state: 'idle in transaction',
-  query: 'update orders set note = $1',
-  seconds: 120,
-  blocks: 7,
-  waits: false,
-};
 const slow: SlowStatement = {
   query: 'select * from orders where customer = $1',
   calls: 900,

@@ -62,6 +62,7 @@ it('drills what was neither needed nor drilled for ninety days, once, and not wh
   expect(run.drilled.map((one) => one.runbook)).toEqual(['high-error-rate', 'triage']);
   await time.env.sleep('51 days');
   expect(run.drilled.map((one) => one.runbook)).toEqual(['high-error-rate', 'triage', 'high-error-rate']);
+  await run.keep('watching', run.handle.firstExecutionRunId);
 }, 120_000);
 
 it('files what fails as one action item, with owner and due date, and tries again after a week', async () => {
@@ -98,6 +99,7 @@ it('files what fails as one action item, with owner and due date, and tries agai
   await time.env.sleep('3 days');
   expect(run.drilled).toHaveLength(2);
   expect(new Set(run.reviews.map(({ id }) => id))).toEqual(new Set([review.id])); // the open one stands for both
+  await run.keep('watching', run.handle.firstExecutionRunId);
 }, 120_000);
 
 it('takes the runbooks that a newer worker has, and the drill that a person has run', async () => {

@@ -1,12 +1,14 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { ChangeReport, ChangeRequest, Freeze, Grant } from '../../src/contracts/index.ts';
 import type { Control, KillSwitch, Terms } from '../../workflows/service-control.ts';
-import { skippedTime, type SkippedTime } from '../support/skipped-time.ts';
+import { skippedTime, type SkippedRun, type SkippedTime } from '../support/skipped-time.ts';
 
 const COOL_DOWN_MS = 10 * 60 * 1000;
 const LEASE_MS = 30 * 60 * 1000;
 let time: SkippedTime;
+let keep: SkippedRun['keep'] | undefined;
 
+afterEach(() => keep?.('watching'));
 beforeAll(async () => {
   time = await skippedTime();
 });
@@ -22,8 +24,9 @@ async function startControl() {
     killSwitch: { on: false, by: 'nobody', reason: '' },
     ledgers: {},
   };
-  const { handle } = await time.start('serviceControl', empty);
+  const { handle, ...run } = await time.start('serviceControl', empty);
   const control: WorkflowHandle = handle;
+  keep = run.keep;
   const scope = { service: 'shop', environment: 'production' };
   return {
     ask: (key: string, change: Partial<ChangeRequest> = {}): Promise<Grant> =>

@@ -149,6 +149,19 @@ it('returns to what ran before when the functionality is not verified, and holds
   expect(run.reports).toMatchObject([{ result: 'undone', running: '1.3.0', held: { version: '1.4.0' } }]);
 });
 
+it('hands over with both reasons when what ran before cannot be given its traffic again', async () => {
+  const run = await start({
+    verifyFunctionality: async () => ({ passed: false, tests: [{ name: 'verify', passed: false, detail: 'no cart' }] }),
+    release: async ({ ref }) => {
+      if (ref === running.version) throw failure('ReleaseFailed', 'no space left');
+      return { changed: true, summary: `${ref} runs` };
+    },
+  });
+  const { outcome, note } = await run.result();
+  expect(outcome).toBe('handed-over');
+  expect(note).toMatch(/no cart.*no space left/);
+});
+
 it('is refused while the kill switch is on', async () => {
   const reason = 'the kill switch is on (cto: audit)';
   const run = await start({ requestChange: async () => ({ granted: false, because: 'kill-switch', reason }) });

@@ -34,7 +34,7 @@ it('is announced every Monday, each week once, and not where there is nothing to
   try {
     const announced: Announcement[] = [];
     const asked: string[] = [];
-    await time.start(
+    const { keep, handle } = await time.start(
       'weeklyDigest',
       { service: 'shop', environment: 'production' },
       {
@@ -50,6 +50,7 @@ it('is announced every Monday, each week once, and not where there is nothing to
       new Set(['1 09:00']),
     );
     expect(Date.parse(asked[2] ?? '') - Date.parse(asked[1] ?? '')).toBeLessThan(WEEK_MS + HOUR_MS);
+    await keep('watching', handle.firstExecutionRunId);
   } finally {
     await time.close();
   }
