@@ -27,6 +27,29 @@ it('names the scopes that a token lacks and those beyond need, and a token that 
   expect(refused).toMatchObject({ state: 'failed', remedy: 'renew SENTRY_AUTH_TOKEN, or unset it' });
 });
 
+it('knows what a token of Slack needs for messages that are found and changed again, and what is beyond that', async () => {
+  const scopes: Record<string, string> = {
+    'Bearer xoxb-right': 'chat:write,im:write,im:history,channels:history',
+    'Bearer xoxb-private': 'chat:write,im:write,im:history,groups:history',
+    'Bearer xoxb-wide': 'chat:write,im:write,im:history,channels:history,files:read,users:read.email',
+    'Bearer xoxb-blind': 'chat:write,im:write',
+  };
+  await using slack = await serving(({ headers, url }) => ({
+    status: url.pathname === '/api/auth.test' ? 200 : 404,
+    headers: { 'x-oauth-scopes': scopes[headers.authorization ?? ''] ?? '' },
+    body: { ok: true },
+  }));
+  const judged = async (token: string) =>
+    await checkCredentials({ SLACK_API_URL: `${slack.url}/api/`, HOLDFAST_SLACK_TOKEN: `xoxb-${token}` });
+  expect(await judged('right')).toMatchObject([{ state: 'ok' }]);
+  expect(await judged('private')).toMatchObject([{ state: 'ok' }]);
+  expect(await judged('wide')).toMatchObject([
+    { state: 'warning', says: 'HOLDFAST_SLACK_TOKEN may do too much: files:read, users:read.email' },
+  ]);
+  const lacks = 'HOLDFAST_SLACK_TOKEN lacks im:history, channels:history or groups:history';
+  expect(await judged('blind')).toMatchObject([{ state: 'failed', says: lacks }]);
+});
+
 it.each([
   ['the record', 'RECORD_SUPABASE_URL', 'RECORD_SUPABASE_SECRET_KEY'],
   ['the application', 'SUPABASE_URL', 'SUPABASE_SECRET_KEY'],

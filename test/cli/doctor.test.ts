@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { knownAgainst } from '../../src/cli/doctor/advisories.ts';
 import { checkChannels } from '../../src/cli/doctor/channels.ts';
 import { checkDatabases } from '../../src/cli/doctor/databases.ts';
 import type { Finding } from '../../src/cli/doctor/finding.ts';
@@ -78,6 +79,18 @@ it('finds everything in order at a real Temporal, but for what is only for tryin
   const states = async (fix: boolean) => of('search attributes', await checkTemporal(elsewhere, fix));
   await until(async () => (await states(true))[0]?.state === 'ok');
   expect(of('retention', await checkTemporal(elsewhere, false))).toMatchObject([{ state: 'ok' }]);
+});
+
+it.each([
+  ['1.19.1', ['CVE-2023-3485', 'CVE-2024-2689', 'CVE-2025-8396', 'CVE-2025-14986', 'CVE-2025-14987', 'CVE-2026-5724']],
+  ['1.23.0', ['CVE-2025-8396', 'CVE-2025-14986', 'CVE-2025-14987', 'CVE-2026-5724']],
+  ['1.28.2', ['CVE-2026-5724']],
+  ['1.29.0', ['CVE-2025-14986', 'CVE-2025-14987', 'CVE-2026-5199', 'CVE-2026-5724']],
+  ['1.30.3', ['CVE-2026-5724']],
+  ['1.30.10', []],
+  ['1.32.0-157.2', []],
+])('knows what is published against Temporal %s', (version, ids) => {
+  expect(knownAgainst(version).map((one) => one.split(' ')[0])).toEqual(ids);
 });
 
 it('fails when Temporal does not answer', async () => {

@@ -13,6 +13,7 @@ interface Credential {
   ask: (env: Env, secret: string) => { url: string; headers?: Record<string, string>; method?: string };
   /** What it may do; `undefined` where the system does not tell. */
   granted?: (answer: { headers: Headers; body: unknown }) => string[] | undefined;
+  /** What it must; one of those between bars is enough. */
   needs?: string[];
   /** What it may have beside that without being too much. */
   harmless?: RegExp;
@@ -68,8 +69,7 @@ const CREDENTIALS: Credential[] = [
       method: 'POST',
     }),
     granted: ({ headers }) => scopesIn(headers.get('x-oauth-scopes')),
-    needs: ['chat:write'],
-    harmless: /^(chat:write\.public|im:write|users:read(\.email)?|channels:read)$/,
+    needs: ['chat:write', 'im:write', 'im:history', 'channels:history|groups:history'],
   },
   {
     system: 'supabase',
@@ -125,14 +125,16 @@ async function checkOne(of: Credential, env: Env): Promise<Finding[]> {
   if (refused !== undefined) return [failed(system, `refused: ${refused.error}`, `renew ${variable}`)];
   const rights = granted?.({ headers: response.headers, body });
   if (rights === undefined) return [ok(system, `${variable} is taken. ${untold ?? 'It was not told what it may do'}`)];
-  const lacking = needs.filter((right) => !rights.includes(right));
-  const beyond = rights.filter((right) => !needs.includes(right) && !harmless.test(right));
+  const lacking = needs.filter((right) => !right.split('|').some((one) => rights.includes(one)));
+  const needed = needs.flatMap((right) => right.split('|'));
+  const beyond = rights.filter((right) => !needed.includes(right) && !harmless.test(right));
+  const make = `make one with ${needs.join(', ').replaceAll('|', ' or ')}`;
   return [
     ...(lacking.length > 0
-      ? [failed(system, `${variable} lacks ${lacking.join(', ')}`, `make one with ${needs.join(', ')}`)]
+      ? [failed(system, `${variable} lacks ${lacking.join(', ').replaceAll('|', ' or ')}`, make)]
       : []),
     ...(beyond.length > 0
-      ? [warning(system, `${variable} may do too much: ${beyond.join(', ')}`, `make one with ${needs.join(', ')} only`)]
+      ? [warning(system, `${variable} may do too much: ${beyond.join(', ')}`, `${make} only`)]
       : []),
     ...(lacking.length + beyond.length === 0
       ? [ok(system, `${variable} may do what it must: ${rights.join(', ')}`)]

@@ -3,11 +3,13 @@ import { Client, Connection, isGrpcServiceError } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import type { Config } from '../../config.ts';
 import { SEARCH_ATTRIBUTES } from '../../contracts/index.ts';
+import { knownAgainst, olderThan } from './advisories.ts';
 import { checked, failed, ok, warning, type Finding } from './finding.ts';
 import { checkWorkers } from './workers.ts';
 
-/** Below it worker versioning by deployment is not what it is now, and known weaknesses are open. */
+/** Below it worker versioning by deployment is not what it is now. */
 const FLOOR = '1.32.0';
+const CLOUD = /\.(tmprl\.cloud|temporal\.io)(:\d+)?$/;
 const RETENTION_DAYS = 7;
 const DAY_SECONDS = 24 * 60 * 60;
 const SKEW_MS = { warning: 5000, failed: 60_000 };
@@ -41,7 +43,11 @@ export async function checkTemporal(
       const client = new Client({ connection, namespace, dataConverter });
       const encrypted = dataConverter.failureConverterPath !== undefined;
       const asked = { connection, client, namespace, encrypted, fix };
-      const found = [ok('temporal', `answers at ${address}`), await version(asked), ...(await namespaceOf(asked))];
+      const found = [
+        ok('temporal', `answers at ${address}`),
+        ...(await version(asked, address)),
+        ...(await namespaceOf(asked)),
+      ];
       if (found.some(({ check, state }) => check === 'namespace' && state === 'failed')) return found;
       return [
         ...found,
@@ -61,12 +67,15 @@ export async function checkTemporal(
   });
 }
 
-async function version({ connection }: Asked): Promise<Finding> {
+async function version({ connection }: Asked, address: string): Promise<Finding[]> {
   const { serverVersion } = await connection.workflowService.getSystemInfo({});
   const says = `server ${serverVersion}`;
-  return serverVersion.localeCompare(FLOOR, 'en', { numeric: true }) < 0
-    ? warning('version', says, `Holdfast is tried with ${FLOOR} and newer: upgrade it, one minor version at a time`)
-    : ok('version', says);
+  const upgrade = `Holdfast is tried with ${FLOOR} and newer: upgrade it, one minor version at a time`;
+  const known = CLOUD.test(address) ? [] : knownAgainst(serverVersion);
+  return [
+    olderThan(serverVersion, FLOOR) ? warning('version', says, upgrade) : ok('version', says),
+    ...(known.length > 0 ? [warning('version', `${says} has known weaknesses: ${known.join(', ')}`, upgrade)] : []),
+  ];
 }
 
 /** Temporal's own parts learn of a new namespace within ten seconds. */
