@@ -28,11 +28,13 @@ const Config = z.object({
   HOLDFAST_TEMPORAL_UI_URL: z.url().optional(),
   /** How the gateway and the worker log; without it JSON in production, else text. */
   HOLDFAST_LOG: z.enum(['text', 'json']).optional(),
-  /** Host and port where a worker's metrics are, for Prometheus; in a network of yours, for they ask nobody who they are. */
+  /** Host and port where a worker's metrics are, for Prometheus; in production on loopback, unless their network is closed. */
   HOLDFAST_WORKER_METRICS: z
     .string()
     .regex(/^[\w.:[\]-]+:\d{1,5}$/, 'use host:port, such as 127.0.0.1:9464')
     .optional(),
+  /** `1`: nobody but Prometheus reaches the metrics of workers in their network, which ask nobody who they are. */
+  HOLDFAST_METRICS_NETWORK_CLOSED: z.enum(['0', '1']).default('0'),
   SENTRY_DSN: z.url().optional(),
 });
 export type Config = z.output<typeof Config> & {

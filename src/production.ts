@@ -71,6 +71,15 @@ export function openEndpoints(of: Pick<Config, 'HOLDFAST_GATEWAY_HOST' | 'HOLDFA
   ];
 }
 
+/** The metrics of a worker, where more than they should be reach them: they ask nobody who they are. */
+export function openMetrics(of: Pick<Config, 'HOLDFAST_WORKER_METRICS' | 'HOLDFAST_METRICS_NETWORK_CLOSED'>): string[] {
+  const { HOLDFAST_WORKER_METRICS: address, HOLDFAST_METRICS_NETWORK_CLOSED: closed } = of;
+  if (address === undefined || isLoopback(hostOf(address)) || closed === '1') return [];
+  return [
+    `HOLDFAST_WORKER_METRICS would answer anybody on ${address}: set it to a port of 127.0.0.1, or HOLDFAST_METRICS_NETWORK_CLOSED=1 where nobody but Prometheus reaches it`,
+  ];
+}
+
 /** The project of a Supabase URL, or of a connection string to its database, direct or by its pooler. */
 const projectOf = (url: string): string | undefined =>
   /^https:\/\/(\w+)\.supabase\.(?:co|in)\b/.exec(url)?.[1] ??

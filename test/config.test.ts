@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assertNamesStay, loadConfig, parseSettings } from '../src/config.ts';
-import { openEndpoints, sharedWithRecord } from '../src/production.ts';
+import { openEndpoints, openMetrics, sharedWithRecord } from '../src/production.ts';
 import { runCommand } from '../src/processes.ts';
 import { removeScratch, scratchFolder } from './embedded/scratch.ts';
 
@@ -72,6 +72,16 @@ it('refuses metrics for anybody and signing in by plain text on a host that othe
   expect(open('127.0.0.1', { HOLDFAST_AUTH_URL: 'https://project.example' })).toBe('');
 });
 
+it('refuses the metrics of a worker on a host that others reach, unless their network is closed', () => {
+  const open = (HOLDFAST_WORKER_METRICS: string, closed: '0' | '1' = '0') =>
+    openMetrics({ HOLDFAST_WORKER_METRICS, HOLDFAST_METRICS_NETWORK_CLOSED: closed }).join();
+  for (const host of ['0.0.0.0', '[::]', '10.0.0.7', 'worker-1']) {
+    expect(open(`${host}:9464`)).toMatch(/would answer anybody on .*:9464: set .*127\.0\.0\.1, or .*_CLOSED=1/);
+    expect(open(`${host}:9464`, '1')).toBe('');
+  }
+  for (const host of ['127.0.0.1', 'localhost', '[::1]']) expect(open(`${host}:9464`)).toBe('');
+});
+
 it('takes secrets of files that are named like variables, and nothing of the embedded platform in production', () => {
   const folder = join(stateDir, 'secrets');
   const secret = word();
@@ -96,6 +106,12 @@ it.each(['src/gateway/main.ts', 'workers/main.ts', 'src/cli/main.ts', 'src/embed
     expect(said).toMatch(/HOLDFAST_CODE_SECRET can be guessed|unset HOLDFAST_PRODUCTION/);
   },
 );
+
+it('lets no worker start in production whose metrics anybody could read', async () => {
+  const env = { ...sound, HOLDFAST_WORKER_METRICS: '0.0.0.0:9464' };
+  const started = runCommand({ command: process.execPath, args: ['workers/main.ts'], env });
+  await expect(started).rejects.toThrow('HOLDFAST_WORKER_METRICS would answer anybody');
+});
 
 it('says why it cannot start without a secret that is in a file', async () => {
   const folder = scratchFolder();

@@ -9,10 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Client } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import { cannotStart, loadConfig, loadSettings } from '../src/config.ts';
+import { assertNoFaults, cannotStart, loadConfig, loadSettings } from '../src/config.ts';
 import { REACHING } from '../src/contracts/index.ts';
 import { createLog } from '../src/log.ts';
-import { sharedWithRecord } from '../src/production.ts';
+import { openMetrics, sharedWithRecord } from '../src/production.ts';
 import { strayCredentials } from '../src/runner-credentials.ts';
 import { createTracing } from '../src/tracing.ts';
 import { composeActivities, describe } from './activities.ts';
@@ -31,6 +31,7 @@ const RECONNECT_MS = 2000;
 /** What the worker needs before it meets Temporal; says which systems it found. */
 async function prepare() {
   const config = loadConfig();
+  assertNoFaults(config, openMetrics(config));
   const settings = await loadSettings(config);
   const log = createLog('worker', config);
   const { values } = parseArgs({ options: { 'task-queue': { type: 'string', default: config.HOLDFAST_TASK_QUEUE } } });

@@ -36,6 +36,13 @@ it('publishes the gateway and the Temporal UI, on loopback, and nothing else', (
   expect(compose.networks['internal']).toEqual({ internal: true });
 });
 
+it('has the metrics of workers in networks that are its own, and says so', () => {
+  const measured = services.filter(([, { environment = {} }]) => environment['HOLDFAST_WORKER_METRICS'] !== undefined);
+  expect(measured.map(([name]) => name)).toEqual(['worker-1', 'worker-2', 'worker-previous', 'shop-runner']);
+  for (const [name, { environment, ports }] of measured)
+    expect([name, environment?.['HOLDFAST_METRICS_NETWORK_CLOSED'], ports]).toEqual([name, '1', undefined]);
+});
+
 it('asks each container how it is, but for those that end', () => {
   const ends = services.filter(([name]) =>
     services.some(([, { depends_on }]) => depends_on?.[name]?.condition === 'service_completed_successfully'),

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import type { Config } from '../../config.ts';
 import { openInbox } from '../../gateway/inbox.ts';
-import { productionFaults } from '../../production.ts';
+import { openMetrics, productionFaults } from '../../production.ts';
 import { checked, failed, ok, warning, type Finding } from './finding.ts';
 
 const SECRETS = { HOLDFAST_CODE_SECRET: 'no page carries a code, so nobody can decide in the Temporal UI' };
@@ -9,7 +9,7 @@ const SECRETS = { HOLDFAST_CODE_SECRET: 'no page carries a code, so nobody can d
 /** What must not be so in production. */
 export function checkProduction(config: Config): Finding[] {
   const production = config.HOLDFAST_PRODUCTION === '1';
-  const faults = productionFaults(config).map((fault): Finding => {
+  const faults = [...productionFaults(config), ...openMetrics(config)].map((fault): Finding => {
     const [says = '', remedy = ''] = fault.split(/: (.*)/s);
     return production ? failed('production', says, remedy) : warning('production', says, `in production: ${remedy}`);
   });
