@@ -26,6 +26,7 @@ const COLUMNS = DeliveredPage.keyof().options;
 const TABLE = `create table if not exists pages (${COLUMNS.map((column) =>
   column === 'key' ? 'key text primary key' : `${column} text`,
 ).join(', ')}) strict`;
+const KEPT_MS = 14 * 24 * 60 * 60 * 1000;
 const fileOf = (stateDir: string): string => join(stateDir, 'pages.sqlite');
 
 /** Open the inbox for writing; the file is made readable by its owner alone, for it holds codes. */
@@ -38,8 +39,15 @@ export function openPages(stateDir: string): DatabaseSync {
   return inbox;
 }
 
-/** Put a page into the inbox; one whose key is there already stays as it was. */
+/**
+ * Put a page into the inbox; one whose key is there already stays as it was. What is older than fourteen days goes, but for what
+ * still waits for a decision.
+ */
 export function storePage(inbox: DatabaseSync, page: DeliveredPage): void {
+  const now = Date.now();
+  inbox
+    .prepare('delete from pages where at < ? and coalesce(expiresAt, at) < ?')
+    .run(new Date(now - KEPT_MS).toISOString(), new Date(now).toISOString());
   const names = COLUMNS.map((column) => `:${column}`).join(', ');
   inbox
     .prepare(`insert into pages (${COLUMNS.join(', ')}) values (${names}) on conflict (key) do nothing`)

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createActivities } from '../../activities/channels.ts';
 import { createActivities as createCodes } from '../../activities/codes.ts';
 import type { Page } from '../../src/contracts/index.ts';
-import { readPages } from '../../src/pages.ts';
+import { openPages, readPages, storePage, type DeliveredPage } from '../../src/pages.ts';
 import { hostile } from '../channels/messages.ts';
 import { settings } from './settings.ts';
 
@@ -52,10 +52,25 @@ it('delivers a page once, however often it is sent', async () => {
   expect(readPages(stateDir).map(({ text }) => text)).toEqual([asking.text]);
 });
 
+it('forgets a page after fourteen days, unless what it asks is still open', async () => {
+  const [page] = readPages(stateDir) as [DeliveredPage];
+  const days = (count: number): string => new Date(Date.now() + count * 24 * 60 * 60 * 1000).toISOString();
+  const old = { ...page, person: 'lead' };
+  const db = openPages(stateDir);
+  storePage(db, { ...old, key: 'recent', at: days(-13) });
+  storePage(db, { ...old, key: 'open', at: days(-15), expiresAt: days(1) });
+  storePage(db, { ...old, key: 'told', at: days(-15), expiresAt: null });
+  storePage(db, { ...old, key: 'over', at: days(-15), expiresAt: days(-14) });
+  db.close();
+  expect(readPages(stateDir, { person: 'lead' }).map(({ key }) => key)).toEqual(['open', 'over', 'recent']);
+  await inbox.page({ channel: 'console', page: { ...asking, key: 'new', person: 'lead' } });
+  expect(readPages(stateDir, { person: 'lead' }).map(({ key }) => key)).toEqual(['open', 'recent', 'new']);
+});
+
 it('sends no code where nothing is asked', async () => {
   const { asks: _, ...telling } = asking;
-  await inbox.page({ channel: 'console', page: { ...telling, key: 'told', person: 'lead' } });
-  expect(readPages(stateDir, { person: 'lead' })).toMatchObject([{ key: 'told', code: null, digest: null }]);
+  await inbox.page({ channel: 'console', page: { ...telling, key: 'told', person: 'cto' } });
+  expect(readPages(stateDir, { person: 'cto' })).toMatchObject([{ key: 'told', code: null, digest: null }]);
 });
 
 it('is permanent about a channel that is not set up, and names the remedy', async () => {
