@@ -11,6 +11,7 @@ import { startTemporal } from '../../src/embedded/temporal.ts';
 import { endProcess, runCommand } from '../../src/processes.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
+import type { Ended } from './run-commands.ts';
 
 const ROOT = join(__dirname, '..', '..');
 
@@ -45,6 +46,12 @@ export async function startRig(overrides: Partial<Ports>, { keys }: { keys?: str
       ({ stdout }) => ({ code: 0, text: stdout }),
       (error: Error & { cause?: { exitCode?: number } }) => ({ code: error.cause?.exitCode ?? 1, text: error.message }),
     );
+  /** Run commands one after the other, in one process. */
+  const inTurn = async (commands: string[][]): Promise<Ended[]> => {
+    const args = ['test/cli/run-commands.ts', JSON.stringify(commands)];
+    const { stdout } = await runCommand({ command: process.execPath, args, cwd: ROOT, env });
+    return JSON.parse(stdout) as Ended[];
+  };
   return {
     simulator,
     stateDir,
@@ -54,6 +61,7 @@ export async function startRig(overrides: Partial<Ports>, { keys }: { keys?: str
     /** One without the keys. */
     outsider: new Client({ connection }),
     cli,
+    inTurn,
     async json<T>(...args: string[]): Promise<T> {
       const { code, text } = await cli(...args, '--json');
       if (code !== 0) throw new Error(text);
