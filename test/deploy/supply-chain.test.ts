@@ -1,6 +1,7 @@
 import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../../src/embedded/ports.ts';
+import { startTemporal } from '../../src/embedded/temporal.ts';
 import { findProcess, lastLines, runCommand, startProcess } from '../../src/processes.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
 import { until } from '../support/until.ts';
@@ -45,23 +46,57 @@ describe('where no script of a package has run', () => {
   const home = join(scratch, 'holdfast');
   const stateDir = join(home, '.holdfast');
   afterAll(() => removeScratch(stateDir).then(() => removeScratch(scratch)));
-
-  it('builds its workflows and starts its platform', async () => {
+  /** Start a program of that tree, until it is `ready` by what it has said. */
+  const start = async (of: {
+    name: string;
+    args: string[];
+    env: Record<string, string>;
+    ready: (said: string) => boolean;
+  }) => {
+    const { name, args, env, ready } = of;
+    const { logFile } = await startProcess({
+      stateDir: scratch,
+      name,
+      command: process.execPath,
+      args,
+      cwd: home,
+      env,
+    });
+    await until(async () => {
+      const said = await lastLines(logFile);
+      if ((await findProcess(scratch, name)) === undefined) throw new Error(said);
+      return ready(said);
+    });
+  };
+  beforeAll(async () => {
     const copied = [...textOf('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(
       ([, files]) => files?.split(' ') ?? [],
     );
     for (const file of [...copied, '.npmrc']) cpSync(join(ROOT, file), join(home, file), { recursive: true });
     await runCommand({ command: 'npm', args: ['ci', '--ignore-scripts', '--omit=dev', '--prefer-offline'], cwd: home });
+  }, 300_000);
+
+  it('builds its workflows, and runs its gateway and a worker on them', async () => {
     const built = await runCommand({ command: process.execPath, args: ['workers/prebuild.ts'], cwd: home });
     expect(built.stdout).toContain('for payloads in plain text');
+    const { address } = await startTemporal({ stateDir: scratch, port: await freePort(), uiPort: await freePort() });
+    const port = String(await freePort());
+    const env = { HOLDFAST_STATE_DIR: stateDir, TEMPORAL_ADDRESS: address, HOLDFAST_GATEWAY_PORT: port };
+    await start({ name: 'worker', args: ['workers/main.ts'], env, ready: (said) => said.includes('worker ready on') });
+    await start({
+      name: 'gateway',
+      args: ['src/gateway/main.ts'],
+      env,
+      ready: (said) => said.includes('gateway ready on'),
+    });
+    const ready = await fetch(`http://127.0.0.1:${port}/readyz`);
+    expect(await ready.json()).toMatchObject({ status: 'ready', temporal: 'reachable' });
+  }, 120_000);
 
+  it('starts its platform', async () => {
     const args = ['src/embedded/main.ts', '--state-dir', stateDir, '--only', 'postgres'];
     const env = { HOLDFAST_POSTGRES_PORT: String(await freePort()) };
-    const platform = { stateDir: scratch, name: 'platform', command: process.execPath, args, cwd: home, env };
-    const { logFile } = await startProcess(platform);
-    await until(async () => {
-      if ((await findProcess(scratch, 'platform')) === undefined) throw new Error(await lastLines(logFile));
-      return existsSync(join(stateDir, 'platform.json'));
-    });
-  }, 300_000);
+    await start({ name: 'platform', args, env, ready: () => existsSync(join(stateDir, 'platform.json')) });
+    expect(existsSync(join(stateDir, 'platform.env'))).toBe(true);
+  }, 120_000);
 });
