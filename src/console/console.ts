@@ -1,8 +1,7 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { openAudit } from '../audit.ts';
+import { openAudit, type Trail } from '../audit.ts';
 import { createSignIn } from '../auth.ts';
-import type { Trail } from '../operations/audited.ts';
 import type { Access } from '../operations/temporal.ts';
 import { recordOf } from '../record.ts';
 import { createApi } from './api/api.ts';

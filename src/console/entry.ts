@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { html } from 'hono/html';
-import { audit } from '../operations/audited.ts';
+import { audit } from '../audit.ts';
 import { serviceOf } from '../operations/runs.ts';
 import { createLimiter } from '../limiter.ts';
 import { again, outside } from './pages/layout.ts';

@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { SignIn } from '../auth.ts';
 import type { FailureType } from '../errors.ts';
-import type { Trail } from '../operations/audited.ts';
+import type { Trail } from '../audit.ts';
 import type { Access } from '../operations/temporal.ts';
 import type { IncidentRecord } from '../record.ts';
 import type { Board } from './board.ts';

@@ -2,7 +2,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Next } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { z } from 'zod';
-import { audit } from '../../operations/audited.ts';
+import { audit } from '../../audit.ts';
 import { createLimiter } from '../../limiter.ts';
 import { refusalOf, type Parts } from '../parts.ts';
 import { principalOf, whyNot } from '../rights.ts';
