@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { verifyAudit, readAudit } from '../../src/audit.ts';
 import type { GameDayReport } from '../../src/cli/gameday/follow.ts';
+import { loadConfig } from '../../src/config.ts';
 import type { Status } from '../../src/contracts/index.ts';
 import { caddyBinary } from '../../src/embedded/caddy.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { answers, startTool } from '../../src/embedded/start-tool.ts';
 import { endProcess, findProcess, runCommand } from '../../src/processes.ts';
 import { createRecord } from '../../src/record.ts';
-import { temporalOf } from '../../src/temporal.ts';
 import { visitor } from '../console/visitor.ts';
 import { textOf } from '../deploy/compose.ts';
 import { containersIn } from '../deploy/containers.ts';
@@ -86,7 +86,7 @@ beforeAll(async () => {
     env: { XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder },
     ready: () => answers(`${front}/readyz`),
   });
-  const { connection, namespace, dataConverter } = temporalOf(environmentOf('gateway-1'));
+  const { connection, namespace, dataConverter } = loadConfig(environmentOf('gateway-1')).temporal;
   client = new Client({ connection: await Connection.connect(connection), namespace, dataConverter });
 }, 240_000);
 afterAll(async () => {
@@ -144,7 +144,7 @@ it('plays the game day of a bad release to its end, though the gateway that lead
     }),
   });
   expect(answer.status).toBe(202);
-  await during(gameday, statusOnce(isWaiting, 'incident.shop.triage')); // the other gateway leads now
+  await during(gameday, statusOnce(has('opened'), 'incident.shop.triage')); // the other gateway leads now
   const decided = await responder.send(`/runs/${ID}/${open.runId}`, `/runs/${ID}/${open.runId}/decide`, {
     verdict: 'approved',
   });
