@@ -40,7 +40,7 @@ export const auditWhatIsDone =
   ({ info: { activityType, workflowExecution } }) => ({
     inbound: {
       async execute(input, next) {
-        const on = workflowExecution?.workflowId ?? '';
+        const on = workflowExecution === undefined ? '' : `${workflowExecution.workflowId}/${workflowExecution.runId}`;
         const note = (told: Told | undefined): void =>
           told && audit(trail, { ...told, via: 'worker', on, detail: redact(told.detail ?? '') });
         const effect = effectOf(activityType, input.args);

@@ -34,10 +34,6 @@ let environmentOf: (name: string) => Record<string, string>;
 let front: string;
 let client: Client;
 
-const kill = async (name: string): Promise<void> => {
-  process.kill((await findProcess(rig.stateDir, name))?.pid ?? NaN, 'SIGKILL');
-};
-
 beforeAll(async () => {
   const { made, command, environmentOf: given } = containersIn(folder);
   rig = await startPlatform(OTHERS);
@@ -112,12 +108,29 @@ const has =
   ({ timeline }: Status): boolean =>
     timeline.some((entry) => entry.kind === kind);
 
+/** Pid of the worker that rolls back. */
+async function actingWorker(): Promise<number> {
+  let pid = NaN;
+  await until(async () => {
+    const { raw } = await client.workflow.getHandle(ID).describe();
+    const acting = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'rollBack');
+    pid = Number.parseInt(acting?.lastWorkerIdentity ?? '', 10);
+    return pid > 0;
+  });
+  return pid;
+}
+
 /** Signs in at the front, as a browser does. */
 async function signedIn(person: string) {
   const accounts = JSON.parse(readFileSync(join(rig.stateDir, 'accounts.json'), 'utf8')) as Record<string, string>;
   const email = `${person}@example.com`;
-  const answer = await visitor(front, '').post('/sign-in', { email, password: accounts[email] ?? '' });
-  return visitor(front, /holdfast=([^;]+)/.exec(answer.headers.get('set-cookie') ?? '')?.[1] ?? '');
+  let cookie = '';
+  await until(async () => {
+    const answer = await visitor(front, '').post('/sign-in', { email, password: accounts[email] ?? '' });
+    cookie = /holdfast=([^;]+)/.exec(answer.headers.get('set-cookie') ?? '')?.[1] ?? '';
+    return answer.status === 303; // an answer that was cut off is not given again
+  });
+  return visitor(front, cookie);
 }
 
 it('plays the game day of a bad release to its end, though the gateway that leads and the worker that acts are killed: one release is switched back, once', async () => {
@@ -130,8 +143,7 @@ it('plays the game day of a bad release to its end, though the gateway that lead
     timeoutMs: 300_000,
   });
   const open = await during(gameday, statusOnce(isWaiting));
-  await kill('gateway-1');
-  const responder = await signedIn('responder');
+  process.kill((await findProcess(stateDir, 'gateway-1'))?.pid ?? NaN, 'SIGKILL'); // it leads: it was the first
   const token = readFileSync(
     join(environmentOf('gateway-1')['HOLDFAST_SECRETS_DIR'] ?? '', 'HOLDFAST_ALERTMANAGER_TOKEN'),
     'utf8',
@@ -143,14 +155,14 @@ it('plays the game day of a bad release to its end, though the gateway that lead
       alerts: [{ status: 'firing', labels: { alertname: 'Odd', service: 'shop' }, fingerprint: 'odd' }],
     }),
   });
-  expect(answer.status).toBe(202);
+  expect(answer.status).toBe(202); // the front has it taken by the other one
+  const responder = await signedIn('responder');
   await during(gameday, statusOnce(has('opened'), 'incident.shop.triage')); // the other gateway leads now
   const decided = await responder.send(`/runs/${ID}/${open.runId}`, `/runs/${ID}/${open.runId}/decide`, {
     verdict: 'approved',
   });
   expect(decided.status).toBe(303);
-  await during(gameday, statusOnce(has('acting')));
-  await kill('worker-1');
+  process.kill(await during(gameday, actingWorker()), 'SIGKILL');
   const report = JSON.parse((await gameday).stdout) as GameDayReport;
   expect(report).toMatchObject({ outcome: 'mitigated', decision: { by: ['responder'], via: 'console' } });
   expect(report.releases).toEqual({ before: 'v2', after: 'v1' });
@@ -159,8 +171,11 @@ it('plays the game day of a bad release to its end, though the gateway that lead
   const state = readFileSync(join(stateDir, 'releases', 'shop', 'production', 'state.json'), 'utf8');
   const { history } = JSON.parse(state) as { history: { key: string }[] };
   expect(history.filter(({ key }) => key.includes(open.runId))).toHaveLength(1);
-  expect(readAudit(stateDir, 50).filter(({ what, on }) => on === ID && what.startsWith('approve'))).toMatchObject([
-    { who: 'responder', via: 'console', result: 'done' },
+  const audited = readAudit(stateDir, 100).filter(({ on }) => on === `${ID}/${open.runId}`);
+  expect(audited.reverse().map(({ who, via, what, result }) => `${who} ${via}: ${what} ${result}`)).toEqual([
+    'responder console: approved done',
+    'holdfast worker: grant roll-back done',
+    'responder worker: roll-back done',
   ]);
   expect(verifyAudit(stateDir).fault).toBeUndefined();
   const { RECORD_SUPABASE_URL: url = '', RECORD_SUPABASE_SECRET_KEY: key = '' } = rig.platform;

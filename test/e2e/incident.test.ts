@@ -117,7 +117,7 @@ inBrowser(
     const at = (kind: string) => Date.parse(timeline.find((line) => line.kind === kind)?.at ?? '');
     expect(at('acted') - at('approved')).toBeLessThan(30_000); // seconds, on a machine that does much else too
     await rig.assertDocumented(report.incident);
-    const audited = readAudit(stateDir, 100).filter(({ via, on }) => via === 'worker' && on === ID);
+    const audited = readAudit(stateDir, 100).filter(({ via, on }) => via === 'worker' && on === `${ID}/${open.runId}`);
     expect(audited.reverse().map(({ who, what, result }) => `${who}: ${what} ${result}`)).toEqual([
       'responder: one-time code refused',
       'lead: one-time code refused', // it is not lead's
