@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { Ballot, DeploymentOrder, Ledger, Status } from '../../contracts/index.ts';
 import { OnCallReport } from '../../operations/on-call.ts';
-import { ListedRun, RunFilter } from '../../operations/runs.ts';
+import { ListedRun, RUN_ID, RunFilter } from '../../operations/runs.ts';
 import { ApiToken, Scope } from '../store.ts';
 
 // A schema that was made before zod knew of OpenAPI has no name in it: `extend({})` makes it anew.
@@ -19,7 +19,7 @@ export const ListQuery = RunFilter.omit({ kind: true });
 export const RunParam = z.object({
   id: z
     .string()
-    .regex(/^(incident|deployment|rollback|break-glass)\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,60}$/)
+    .regex(RUN_ID)
     .openapi({ param: { name: 'id', in: 'path' }, example: 'incident.shop.high-error-rate' }),
 });
 export const RunQuery = z.object({ run: z.uuid().optional().openapi({ description: 'An earlier run of this id' }) });
