@@ -24,8 +24,8 @@ export function createLive() {
       if (version !== undefined && version !== topic.version) {
         topic.version = version;
         const apart = Math.min(APART_MS, WITHIN_MS / topic.listeners.size);
-        for (const listener of [...topic.listeners]) {
-          if (topic.listeners.has(listener)) listener(version);
+        for (const listener of topic.listeners) {
+          listener(version);
           await wait(apart);
         }
       }
