@@ -25,6 +25,12 @@ function rotaLines(of: OnCallReport['schedules'][number]): string[] {
   ];
 }
 
+interface HandOver {
+  to: string;
+  as: string;
+  json?: boolean;
+}
+
 export function onCallCommands(program: Command): void {
   program
     .command('oncall [schedule]')
@@ -84,13 +90,15 @@ export function onCallCommands(program: Command): void {
     .description('page this person next, by name: <workflow id>.escalation.<n>, as `escalations` lists it')
     .requiredOption('--to <person>')
     .requiredOption('--as <person>')
+    .option('--json')
     .action(
-      withContext(async ({ client, config, settings }, id: string, { to, as: by }: { to: string; as: string }) => {
+      withContext(async ({ client, config, settings }, id: string, options: HandOver) => {
+        const { to, as: by, json } = options;
         assertPerson(settings, to);
         await noting(config, { who: by, what: 'hand-over', on: id, detail: to }, () =>
           client.workflow.getHandle(id).signal('handOver', { by, to }),
         );
-        console.log(`handed to ${to}: ${id}`);
+        out(json, { to, escalation: id }, `handed to ${to}: ${id}`);
       }),
     );
 }

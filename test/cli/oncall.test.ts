@@ -103,9 +103,10 @@ it('lists the ladders that are climbed, apart from incidents, and acknowledges o
   expect(await holdfast('ack', id, '--as', 'lead')).toContain(`acknowledge: sent to ${id}.escalation.0`);
   await until(async () => (await listed())[0]?.acknowledgedBy === 'lead');
   expect(await holdfast('escalations')).toContain('lead looks at it until');
-  await holdfast('hand-over', `${id}.escalation.0`, '--to', 'cto', '--as', 'lead');
+  const escalation = `${id}.escalation.0`;
+  expect(await json('hand-over', escalation, '--to', 'cto', '--as', 'lead')).toEqual({ to: 'cto', escalation });
   await until(async () => (await listed())[0]?.waitingFor.includes('cto') === true);
-  await holdfast('take-over', id, '--as', 'cto');
+  expect(await json('take-over', id, '--as', 'cto')).toEqual({ signal: 'takeOver', sentTo: escalation });
   await until(async () => (await listed()).length === 0);
   expect(await holdfast('escalations')).toBe('nobody is being paged');
   worker.shutdown();
