@@ -42,10 +42,12 @@ export function onCallCommands(program: Command): void {
       if (name !== undefined && !names.includes(name))
         throw usageError(`there is no schedule "${name}"; there are: ${names.join(', ') || 'none'}`);
       const report = onCallReport(settings, Date.now());
-      const { ladder } = report;
+      const { ladder, delegations } = report;
       const rotas = report.schedules.filter(({ schedule }) => name === undefined || schedule === name);
       const levels = ladder.map(({ level, people, wait }) => `${level}: ${people.join(', ') || 'NOBODY'} (${wait})`);
-      out(json, { schedules: rotas, ladder }, [...rotas.flatMap(rotaLines), ...levels].join('\n'));
+      const instead = delegations.map(({ person, to, until }) => `${to} decides instead of ${person} until ${until}`);
+      const lines = [...rotas.flatMap(rotaLines), ...levels, ...instead];
+      out(json, { schedules: rotas, ladder, delegations }, lines.join('\n'));
     });
   program
     .command('escalations')
