@@ -57,7 +57,7 @@ export function createEntry(parts: Parts) {
     },
     /** See `createDoor`. */
     check: async (c: Asked, rule: Rule): Promise<Response | undefined> => {
-      const writes = c.req.method !== 'GET';
+      const writes = c.req.method !== 'GET' && c.req.method !== 'HEAD';
       const principal = principalOf(sessionOf(c), store, access.settings);
       if (writes && !fromHere(c))
         return refuse(

@@ -5,7 +5,7 @@ import type { Alert } from '../contracts/index.ts';
 import { createBatches, type Batch, type Delivery } from './batches.ts';
 import { createFlaps } from './flaps.ts';
 import type { Target } from './routing.ts';
-import { createSilences } from './silences.ts';
+import { createSilences } from '../silences.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 /** `taken` of `deliveries` are in batches already; `reached_at` is when the last of those batches reached an incident. */

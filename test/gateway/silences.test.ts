@@ -5,7 +5,7 @@ import { settings as configured } from './rig.ts';
 import { watchHeartbeats } from '../../src/gateway/heartbeats.ts';
 import { openInbox, type Inbox } from '../../src/gateway/inbox.ts';
 import { spacingMs } from '../../src/gateway/dispatcher.ts';
-import { openSilences } from '../../src/gateway/silences.ts';
+import { openSilences } from '../../src/silences.ts';
 import { alertOf } from '../../src/gateway/source.ts';
 import * as rig from './rig.ts';
 import { until } from '../support/until.ts';
