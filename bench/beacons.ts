@@ -87,7 +87,7 @@ try {
   limited(`time to accept an alert, p99 of ${alerts.tookMs.length}`, quantile(alerts.tookMs, 0.99), LIMIT.p99Ms, ' ms');
   limited('alerts refused', alerts.refused, 0);
   limited('beacons counted in a second', beacons['2xx'] / beacons.duration, LIMIT.countedPerSecond);
-  limited('beacons without an answer', PER_SECOND * SECONDS - answered, PER_SECOND * SECONDS * UNANSWERED);
+  limited('beacons without an answer', Math.max(0, PER_SECOND * SECONDS - answered), PER_SECOND * SECONDS * UNANSWERED);
   limited('memory of the gateway, peak', peakMib(gateway.pid), LIMIT.mib, ' MiB');
 } finally {
   await cleanUp();

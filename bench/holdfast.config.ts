@@ -5,6 +5,7 @@ export default defineConfig((env) => ({
   people: [
     {
       name: 'responder',
+      email: 'responder@example.com',
       roles: ['approver'],
       channels: env['HOLDFAST_NOTIFY_URL'] === undefined ? [] : [{ via: 'webhook', to: 'responder' }],
     },

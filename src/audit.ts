@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 
-/** One line of the audit trail: who tried what, on what, over which way in, and whether it was done. */
+/** One line of the audit trail: who tried what, on what, over which way in, and whether it was done, not allowed, or gone wrong. */
 export const AuditEntry = z.object({
   seq: z.number().int(),
   at: z.string(),
@@ -23,7 +23,7 @@ export const AuditEntry = z.object({
   via: z.string(),
   what: z.string(),
   on: z.string(),
-  result: z.enum(['done', 'refused']),
+  result: z.enum(['done', 'refused', 'failed']),
   detail: z.string().max(1000),
   /** Hash of the entry before. */
   prev: z.string(),
@@ -128,6 +128,21 @@ export function openAudit(stateDir: string): Audit {
       db.close();
     },
   };
+}
+
+/** Where it is written who tried what, and whether it was done. */
+export interface Trail {
+  audit: Audit;
+  log: (line: string) => void;
+}
+
+/** Write into the audit trail; that it cannot be written is told, and holds nobody up who mends something. */
+export function audit({ audit: trail, log }: Trail, entry: Audited): void {
+  try {
+    trail.write(entry);
+  } catch (error) {
+    log(`the audit trail could not be written: ${String(error)}: ${JSON.stringify(entry)}`);
+  }
 }
 
 /** Walk the whole chain. `fault` names the first line that is not what was written. */

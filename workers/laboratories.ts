@@ -1,9 +1,7 @@
-import { Worker, type NativeConnection } from '@temporalio/worker';
+import { Worker, type ActivityInterceptorsFactory, type NativeConnection } from '@temporalio/worker';
 import type { Config } from '../src/config.ts';
 import type { Settings } from '../src/contracts/index.ts';
 import type { Ports } from '../src/contracts/ports.ts';
-import type { Tracing } from '../src/tracing.ts';
-import { activityInterceptors } from './telemetry.ts';
 import { TUNING } from './tuning.ts';
 
 /** Workers of the laboratories' own task queues, where this machine has a browser: one measurement at a time each. */
@@ -12,9 +10,9 @@ export async function createLaboratories(of: {
   config: Config;
   settings: Settings;
   activities: Partial<Ports>;
-  tracing: Tracing;
+  interceptors: ActivityInterceptorsFactory[];
 }): Promise<Worker[]> {
-  const { connection, config, settings, activities, tracing } = of;
+  const { connection, config, settings, activities, interceptors } = of;
   const { labVitals } = activities;
   if (labVitals === undefined) return [];
   const environments = settings.services.flatMap(({ environments: all }) => Object.values(all));
@@ -27,7 +25,7 @@ export async function createLaboratories(of: {
         dataConverter: config.temporal.dataConverter,
         taskQueue,
         activities: { labVitals },
-        interceptors: { activity: activityInterceptors(config, tracing) },
+        interceptors: { activity: interceptors },
         ...TUNING,
         maxConcurrentActivityTaskExecutions: 1,
       }),

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Client } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
+import { openAudit } from '../src/audit.ts';
 import { assertNoFaults, cannotStart, loadConfig, loadSettings } from '../src/config.ts';
 import { REACHING } from '../src/contracts/index.ts';
 import { createLog } from '../src/log.ts';
@@ -57,6 +58,8 @@ try {
 }
 
 const tracing = createTracing('worker', config, log.warn);
+const trail = { audit: openAudit(config.HOLDFAST_STATE_DIR), log: log.warn };
+const interceptors = activityInterceptors(config, { tracing, trail });
 const { address, namespace, dataConverter } = config.temporal;
 /** There while this worker serves, for whoever watches its health. */
 const readyFile = join(config.HOLDFAST_STATE_DIR, `worker.${hostname()}.ready`);
@@ -66,7 +69,7 @@ let stopping = false;
 const build = bundle !== undefined && config.HOLDFAST_VERSIONING === '1' ? buildIdOf(bundle) : undefined;
 
 async function createWorkers(connection: NativeConnection): Promise<Worker[]> {
-  if (bundle === undefined) return [await createRunner({ connection, config, activities, taskQueue, tracing })];
+  if (bundle === undefined) return [await createRunner({ connection, config, activities, taskQueue, interceptors })];
   const worker = await Worker.create({
     connection,
     namespace,
@@ -75,11 +78,11 @@ async function createWorkers(connection: NativeConnection): Promise<Worker[]> {
     workflowBundle: bundle,
     activities,
     sinks: failureSinks,
-    interceptors: { activity: activityInterceptors(config, tracing) },
+    interceptors: { activity: interceptors },
     ...TUNING,
     ...(build !== undefined && versioned(bundle)),
   });
-  return [worker, ...(await createLaboratories({ connection, config, settings, activities, tracing }))];
+  return [worker, ...(await createLaboratories({ connection, config, settings, activities, interceptors }))];
 }
 
 /** The runs that never end, where they are not there yet. */

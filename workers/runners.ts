@@ -1,9 +1,7 @@
-import { Worker, type NativeConnection } from '@temporalio/worker';
+import { Worker, type ActivityInterceptorsFactory, type NativeConnection } from '@temporalio/worker';
 import type { Config } from '../src/config.ts';
 import type { Settings } from '../src/contracts/index.ts';
 import type { Ports } from '../src/contracts/ports.ts';
-import type { Tracing } from '../src/tracing.ts';
-import { activityInterceptors } from './telemetry.ts';
 import { TUNING } from './tuning.ts';
 
 /**
@@ -33,7 +31,7 @@ export const createRunner = (of: {
   config: Config;
   activities: Partial<Ports>;
   taskQueue: string;
-  tracing: Tracing;
+  interceptors: ActivityInterceptorsFactory[];
 }): Promise<Worker> =>
   Worker.create({
     connection: of.connection,
@@ -41,6 +39,6 @@ export const createRunner = (of: {
     dataConverter: of.config.temporal.dataConverter,
     taskQueue: of.taskQueue,
     activities: of.activities,
-    interceptors: { activity: activityInterceptors(of.config, of.tracing) },
+    interceptors: { activity: of.interceptors },
     ...TUNING,
   });

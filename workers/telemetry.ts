@@ -1,25 +1,18 @@
 import { CancelledFailure } from '@temporalio/common';
 import { DefaultLogger, Runtime, type ActivityInterceptorsFactory, type TelemetryOptions } from '@temporalio/worker';
+import type { Trail } from '../src/audit.ts';
 import type { Config } from '../src/config.ts';
-import { ActionKind, Approval, type Settings } from '../src/contracts/index.ts';
-import type { Ports } from '../src/contracts/ports.ts';
+import { ActionKind, type Settings } from '../src/contracts/index.ts';
 import type { createLog } from '../src/log.ts';
 import { redactError, type Redact } from '../src/redaction.ts';
 import type { Tracing } from '../src/tracing.ts';
+import { auditWhatIsDone } from './auditing.ts';
+import { DEPLOYING, effectOf } from './effects.ts';
 import { reportActivityFailures } from './sentry.ts';
 
 const PAGES = 'holdfast_pages';
 const EFFECTS = 'holdfast_effects';
 const RESULTS = ['done', 'failed', 'cancelled'] as const;
-/** What deployments do to the world, by kind; what mitigates is known by its approval. */
-const DEPLOYING: Record<string, string> = {
-  createReleaseBranch: 'create-release-branch',
-  backUp: 'back-up',
-  migrate: 'migrate',
-  release: 'release',
-  shiftTraffic: 'shift-traffic',
-  publishRelease: 'publish-release',
-} satisfies Partial<Record<keyof Ports, string>>;
 /** Seconds that people take to decide. */
 const APPROVAL_WAIT = [5, 15, 30, 60, 120, 300, 600, 1800, 3600, 14_400];
 
@@ -43,10 +36,8 @@ const redactFailures =
 function doneBy(activity: string, [argument]: unknown[]): { name: string; tags: Record<string, string> } | undefined {
   const { channel } = (argument ?? {}) as { channel?: unknown };
   if (activity === 'page') return { name: PAGES, tags: { channel: String(channel) } };
-  const deploying = DEPLOYING[activity];
-  if (deploying !== undefined) return { name: EFFECTS, tags: { kind: deploying } };
-  const approval = Approval.safeParse(argument);
-  return approval.success ? { name: EFFECTS, tags: { kind: approval.data.proposal.action.kind } } : undefined;
+  const effect = effectOf(activity, [argument]);
+  return effect && { name: EFFECTS, tags: { kind: effect.kind } };
 }
 
 const count = (name: string, tags: Record<string, string>, by = 1): void =>
@@ -110,8 +101,12 @@ const traceActivities =
   });
 
 /** Of every worker; the last is the next to the activity. */
-export const activityInterceptors = ({ temporal }: Config, tracing: Tracing): ActivityInterceptorsFactory[] => [
+export const activityInterceptors = (
+  { temporal }: Config,
+  { tracing, trail }: { tracing: Tracing; trail: Trail },
+): ActivityInterceptorsFactory[] => [
   traceActivities(tracing),
+  auditWhatIsDone(trail, temporal.redact),
   reportActivityFailures,
   countWhatIsDone,
   redactFailures(temporal.redact),

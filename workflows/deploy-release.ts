@@ -1,7 +1,7 @@
 /**
  * Give one release its traffic and see that it serves: for game days and tests, where no approval is asked. Elsewhere it is refused.
  * Granted by `serviceControl`; the provider moves traffic only to healthy instances. The release is `running` in the ledger at
- * once, `verified good` only when its health holds.
+ * once, `verified good` only when its health holds and it is not said to be bad.
  */
 import { CancellationScope, proxyActivities, proxyLocalActivities, sleep } from '@temporalio/workflow';
 import { ApplicationFailure, patched, workflowInfo } from '@temporalio/workflow';
@@ -16,12 +16,15 @@ const { httpHealth, policy } = proxyLocalActivities<Health & Configuration>(diag
 
 export interface Deployment extends Scope {
   ref: string;
+  /** It is never `verified good`, however well it starts: something is wrong with it, to be found out. */
+  bad?: boolean;
 }
 
 export async function deployRelease({
   service,
   environment,
   ref,
+  bad = false,
 }: Deployment): Promise<{ running: string; summary: string }> {
   const { workflowId, runId } = workflowInfo();
   const holder = `${workflowId}/${runId}`;
@@ -42,7 +45,8 @@ export async function deployRelease({
   try {
     const { summary } = await CancellationScope.nonCancellable(() => release({ ...of, ref, fence }));
     const health = await httpHealth({ service, environment });
-    await reportChange({ ...of, running: ref, result: health.failed === 0 ? 'verified' : 'unverified' });
+    const verified = health.failed === 0 && !bad;
+    await reportChange({ ...of, running: ref, result: verified ? 'verified' : 'unverified' });
     return { running: ref, summary };
   } catch (error) {
     await CancellationScope.nonCancellable(() => reportChange({ ...of, result: 'failed' }));

@@ -63,26 +63,28 @@ export function accessCommands(program: Command): void {
     .command('login <email>')
     .description('sign in through Supabase Auth; the password is asked for, or read from standard input')
     .option('--code', 'have a code sent instead of giving a password')
-    .action(async (email: string, options: { code?: boolean }) => {
+    .option('--json')
+    .action(async (email: string, options: { code?: boolean; json?: boolean }) => {
       const config = loadConfig();
       const url = gatewayUrl(config);
       if (options.code === true) await callApi({ url }, z.unknown(), 'POST', '/session', { email });
       const given = options.code === true ? { code: await secret('Code: ') } : { password: await secret('Password: ') };
       const { token, person } = await callApi({ url }, Session, 'POST', '/session', { email, ...given });
       await keepSession(config, { url, person, token });
-      console.log(`signed in as ${person} for twelve hours`);
+      out(options.json, { person, hours: 12 }, `signed in as ${person} for twelve hours`);
     });
   program
     .command('logout')
     .description('end the session')
-    .action(async () => {
+    .option('--json')
+    .action(async ({ json }: { json?: boolean }) => {
       const config = loadConfig();
       try {
         await callAsPerson(config, z.unknown(), 'DELETE', '/session');
       } finally {
         await forgetSession(config);
       }
-      console.log('signed out');
+      out(json, { signedOut: true }, 'signed out');
     });
   program
     .command('whoami')
@@ -98,7 +100,8 @@ export function accessCommands(program: Command): void {
       'an account for somebody of the configuration, or a new password for it; the password is shown this once',
     )
     .requiredOption('--as <person>')
-    .action(async (address: string, { as: who }: { as: string }) => {
+    .option('--json')
+    .action(async (address: string, { as: who, json }: { as: string; json?: boolean }) => {
       const config = loadConfig();
       const settings = await loadSettings(config);
       const email = address.toLowerCase();
@@ -109,7 +112,8 @@ export function accessCommands(program: Command): void {
       const given = await noting(config, { who, what: 'give a password', on: person.name, detail: email }, () =>
         givePassword(project, email, password),
       );
-      console.log(`${given === 'made' ? 'an account' : 'a new password'} for ${email}: ${password}`);
+      const what = given === 'made' ? 'an account' : 'a new password';
+      out(json, { email, made: given === 'made', password }, `${what} for ${email}: ${password}`);
     });
 
   const token = program.command('token').description('API tokens of machines; a token never decides');
@@ -133,10 +137,13 @@ export function accessCommands(program: Command): void {
       const { tokens } = await callAsPerson(loadConfig(), z.object({ tokens: z.array(Token) }), 'GET', '/tokens');
       out(json, tokens, tokens.map(tokenLine).join('\n') || 'no tokens');
     });
-  token.command('revoke <id>').action(async (id: string) => {
-    await callAsPerson(loadConfig(), z.unknown(), 'DELETE', `/tokens/${encodeURIComponent(id)}`);
-    console.log(`revoked: ${id}`);
-  });
+  token
+    .command('revoke <id>')
+    .option('--json')
+    .action(async (id: string, { json }: { json?: boolean }) => {
+      await callAsPerson(loadConfig(), z.unknown(), 'DELETE', `/tokens/${encodeURIComponent(id)}`);
+      out(json, { revoked: id }, `revoked: ${id}`);
+    });
 
   const audit = program.command('audit').description('the audit trail of the gateway on this machine');
   audit

@@ -1,17 +1,17 @@
 import { text as readAll } from 'node:stream/consumers';
-import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { loadConfig, loadSettings } from '../config.ts';
+import { loadConfig, loadSettings, type Config } from '../config.ts';
 import { Alert, Duration } from '../contracts/index.ts';
 import { route, ruleFor } from '../gateway/routing.ts';
-import { openSilences, type Silence } from '../gateway/silences.ts';
 import * as sources from '../gateway/sources/index.ts';
 import { runbookCatalogue } from '../runbook/catalogue.ts';
+import { openSilences, Silence, silencedUntil } from '../silences.ts';
 import * as workflows from '../../workflows/index.ts';
 import { out } from './command.ts';
 import { usageError } from './context.ts';
 import { noting } from './noting.ts';
+import { callAsPerson, keptSession } from './remote.ts';
 
 /** The alerts of a body as its source reads it. @throws usage error when it is none. */
 function alertsOf(json: string, of: { source?: string; header: string[] }): Alert[] {
@@ -42,6 +42,8 @@ const shown = ({ id, match, until, by, reason }: Silence): string =>
   `${id}  until ${until}  ${Object.entries(match)
     .map((pair) => pair.join('='))
     .join(' ')}  ${by}: ${reason}`;
+
+const AS = 'in the state folder of this machine; without it at the gateway, as who has signed in';
 
 /** Where an alert goes, and what holds it: `route`, `silence`, `silences`, `unsilence`. */
 export function alertCommands(program: Command): void {
@@ -77,42 +79,52 @@ export function alertCommands(program: Command): void {
     .description('alerts with all of these labels (label=value) open nothing for a while')
     .requiredOption('--for <duration>', 'how long, as "2 hours"')
     .requiredOption('--reason <text>')
-    .requiredOption('--as <person>')
+    .option('--as <person>', AS)
     .option('--json')
-    .action(async (words: string[], options: { for: string; reason: string; as: string; json?: boolean }) => {
+    .action(async (words: string[], options: { for: string; reason: string; as?: string; json?: boolean }) => {
       const config = loadConfig();
       if (!options.reason.trim()) throw usageError('say why: --reason "<text>"');
       const duration = Duration.safeParse(options.for);
       if (!duration.success) throw usageError(`--for ${options.for}: ${duration.error.issues[0]?.message}`);
-      const until = new Date(Date.now() + msToNumber(duration.data)).toISOString();
-      const { as: by, reason } = options;
-      using silences = openSilences(config.HOLDFAST_STATE_DIR);
-      const silence = await noting(
-        config,
-        { who: by, what: 'silence', on: words.join(' '), detail: reason },
-        async () => silences.add({ match: labelsFrom(words), until, reason, by }),
-      );
-      out(options.json, silence, shown(silence));
+      const { as: by, reason, json } = options;
+      const match = labelsFrom(words);
+      const silence =
+        by === undefined
+          ? await callAsPerson(config, Silence, 'POST', '/silences', { match, for: duration.data, reason })
+          : await noting(config, { who: by, what: 'silence', on: words.join(' '), detail: reason }, async () => {
+              using silences = openSilences(config.HOLDFAST_STATE_DIR);
+              return silences.add({ match, until: silencedUntil(duration.data), reason, by });
+            });
+      out(json, silence, shown(silence));
     });
   program
     .command('silences')
-    .description('what is silenced now')
+    .description('what is silenced now, at the gateway as who has signed in; of this machine where nobody has')
     .option('--json')
-    .action((options: { json?: boolean }) => {
-      using silences = openSilences(loadConfig().HOLDFAST_STATE_DIR);
-      const found = silences.list();
-      out(options.json, found, found.map(shown).join('\n') || 'nothing is silenced');
+    .action(async ({ json }: { json?: boolean }) => {
+      const found = await silencesOf(loadConfig());
+      out(json, found, found.map(shown).join('\n') || 'nothing is silenced');
     });
   program
     .command('unsilence <id>')
     .description('end a silence now')
-    .requiredOption('--as <person>')
-    .action(async (id: string, { as: by }: { as: string }) => {
+    .option('--as <person>', AS)
+    .option('--json')
+    .action(async (id: string, { as: by, json }: { as?: string; json?: boolean }) => {
       const config = loadConfig();
-      using silences = openSilences(config.HOLDFAST_STATE_DIR);
-      await noting(config, { who: by, what: 'unsilence', on: id }, async () => {
-        if (!silences.remove(id)) throw usageError(`there is no silence "${id}"; "silences" lists them`, 4);
-      });
-      console.log(`ended: ${id}`);
+      if (by === undefined) await callAsPerson(config, z.unknown(), 'DELETE', `/silences/${encodeURIComponent(id)}`);
+      else
+        await noting(config, { who: by, what: 'unsilence', on: id }, async () => {
+          using silences = openSilences(config.HOLDFAST_STATE_DIR);
+          if (!silences.remove(id)) throw usageError(`there is no silence "${id}"; "silences" lists them`, 4);
+        });
+      out(json, { ended: id }, `ended: ${id}`);
     });
+}
+
+async function silencesOf(config: Config): Promise<Silence[]> {
+  if ((await keptSession(config)) !== undefined)
+    return (await callAsPerson(config, z.object({ silences: z.array(Silence) }), 'GET', '/silences')).silences;
+  using silences = openSilences(config.HOLDFAST_STATE_DIR);
+  return silences.list();
 }

@@ -4,6 +4,10 @@ import { connect, type Context } from './context.ts';
 export const out = (json: boolean | undefined, value: unknown, text: string): void =>
   console.log(json === true ? JSON.stringify(value, null, 2) : text);
 
+/** Progress: not among what is printed for a program. */
+export const progress = (json: boolean | undefined): ((line: string) => void) =>
+  json === true ? (line) => console.error(line) : (line) => console.log(line);
+
 /** A command that talks to Temporal, and leaves when it is done. */
 export const withContext =
   <A extends unknown[], T = void>(run: (context: Context, ...args: A) => Promise<T>) =>

@@ -1,10 +1,10 @@
-/** Commands about deployments: start, watch, list, freeze, figures. The workflows do the work; leaving a command stops nothing. */
+/** Commands about deployments: start, watch, list. The workflows do the work; leaving a command stops nothing. */
 import { Option, type Command } from 'commander';
-import { DeploymentOrder, type Freeze } from '../contracts/index.ts';
-import { out, withContext } from './command.ts';
+import { DeploymentOrder } from '../contracts/index.ts';
+import { out, progress, withContext } from './command.ts';
 import { assertEnvironment, assertService, statusOf, usageError, type Context } from './context.ts';
-import { askControl, ledgersOf } from './control.ts';
 import { ledgerLine, runLine, runsOf, stepLine } from './deployments/listing.ts';
+import { controlOf } from '../operations/control.ts';
 import { startRun } from '../operations/deployments.ts';
 import { uiLink } from '../operations/temporal.ts';
 import { noting } from './noting.ts';
@@ -77,7 +77,8 @@ export function deploymentCommands(program: Command): void {
         const ledgers = [];
         for (const name of names) {
           assertService(context.settings, name);
-          for (const ledger of await ledgersOf(context.client, name)) ledgers.push({ service: name, ...ledger });
+          const known = Object.values((await controlOf(context, name))?.ledgers ?? {});
+          ledgers.push(...known.map((ledger) => ({ service: name, ...ledger })));
         }
         const runs = (await runsOf(context, LISTED)).filter((one) => names.includes(one.service));
         out(
@@ -100,40 +101,6 @@ export function deploymentCommands(program: Command): void {
         out(json, status, [...head, uiLink(context, status), '', ...(status.steps ?? []).map(stepLine)].join('\n'));
       }),
     );
-  for (const command of ['freeze', 'unfreeze'] as const)
-    program
-      .command(`${command} <service> <environment>`)
-      .description(command === 'freeze' ? 'hold deployments; rollbacks are never held' : 'let deployments go on')
-      .requiredOption('--as <person>')
-      .option('--reason <text>', 'why')
-      .option('--until <time>', 'ISO 8601; without it until unfreeze')
-      .action(
-        withContext(async (context, service: string, environment: string, options: FreezeOptions) => {
-          assertEnvironment(context.settings, service, environment);
-          const freeze = command === 'freeze' ? freezeOf(options) : undefined;
-          const { client, config } = context;
-          const noted = { who: options.as, what: command, on: `${service}.${environment}`, detail: options.reason };
-          await noting(config, noted, () =>
-            askControl(client, config.HOLDFAST_TASK_QUEUE, service, 'setFreeze', { environment, freeze }),
-          );
-          console.log(
-            `${service} ${environment}: ${command === 'freeze' ? `frozen until ${freeze?.until ?? 'unfreeze'}` : 'not frozen'}`,
-          );
-        }),
-      );
-}
-
-interface FreezeOptions {
-  as: string;
-  reason?: string;
-  until?: string;
-}
-function freezeOf({ as: by, reason, until }: FreezeOptions): Freeze {
-  if (reason === undefined) throw usageError('say why: --reason "<text>"');
-  const ends = until === undefined ? undefined : new Date(until);
-  if (ends !== undefined && !(ends.getTime() > Date.now()))
-    throw usageError('--until must be a time that is to come, such as 2026-12-24T12:00:00Z');
-  return { by, reason, ...(ends && { until: ends.toISOString() }) };
 }
 
 /** Start a procedure, or join the one that does the same, and watch it to its end. */
@@ -150,7 +117,7 @@ async function run(
   const { service, environment, ref = '' } = order.data;
   const noted = { who: person, what: `start ${kind}`, on: `${kind}.${service}.${environment}`, detail: ref };
   const { workflowId, runId, joined } = await noting(context.config, noted, () => startRun(context, kind, order.data));
-  const say = json === true ? (line: string) => console.error(line) : (line: string) => console.log(line);
+  const say = progress(json);
   say(`${joined ? 'One runs already; watching it' : 'Started'}: ${uiLink(context, { workflowId, runId })}`);
   if (detach === true) return out(json, { workflowId, runId }, `See it with: deployment ${workflowId}`);
   const status = await watchRun(context, { workflowId, runId, say });

@@ -9,7 +9,7 @@ import type { Config } from '../config.ts';
 import type { Settings } from '../contracts/index.ts';
 import { endProcess, runCommand, startProcess, writeWhole } from '../processes.ts';
 import { incidentId, ladderOf } from '../runbook/index.ts';
-import type { Control, deployRelease, Watched } from '../../workflows/index.ts';
+import type { Control, deployRelease, Deployment, Watched } from '../../workflows/index.ts';
 import { connect, usageError, type Context } from './context.ts';
 import { FAULTS, type Fault } from './gameday/faults.ts';
 import { follow, report, type GameDayReport } from './gameday/follow.ts';
@@ -84,7 +84,7 @@ export async function runGameDay(gameDay: GameDay, say: (line: string) => void):
     await calm(context, service, say);
     const since = Date.now(); // the alert may be quicker than the deployment, which drains the old release last
     heal = await fault.strike(context);
-    if (release !== undefined) await deploy(context, { service, environment, ref: release, say });
+    if (release !== undefined) await deploy(context, { service, environment, ref: release, bad: true, say });
     say(`It goes wrong: ${what}. Waiting for the alert…`);
     const workflowId = incidentId({ service, environment }, scenario);
     let status = await follow(context, { workflowId, since, approveAs, say });
@@ -158,16 +158,16 @@ async function calm({ client, settings }: Context, service: string, say: (line: 
 
 async function deploy(
   { client, config }: Context,
-  of: { service: string; environment: string; ref: string; say: (line: string) => void },
+  { say, ...of }: Deployment & { say: (line: string) => void },
 ): Promise<void> {
-  const { service, environment, ref, say } = of;
+  const { service, environment, ref } = of;
   const from = Date.now();
   say(`Releasing ${service} ${ref}…`);
   const { summary } = await client.workflow
     .execute<typeof deployRelease>('deployRelease', {
       workflowId: `deployment.${service}.${environment}`,
       taskQueue: config.HOLDFAST_TASK_QUEUE,
-      args: [{ service, environment, ref }],
+      args: [of],
     })
     .catch((error: unknown) => {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;

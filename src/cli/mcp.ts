@@ -5,10 +5,11 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { loadConfig } from '../config.ts';
 import { GitRef, Slug } from '../contracts/index.ts';
+import { RUN_ID } from '../operations/runs.ts';
 import { usageError } from './context.ts';
 import { callApi, gatewayUrl } from './remote.ts';
 
-const Id = z.string().regex(/^(incident|deployment|rollback|break-glass)\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,60}$/);
+const Id = z.string().regex(RUN_ID);
 const Services = z.object({
   services: z.array(
     z

@@ -25,6 +25,12 @@ function rotaLines(of: OnCallReport['schedules'][number]): string[] {
   ];
 }
 
+interface HandOver {
+  to: string;
+  as: string;
+  json?: boolean;
+}
+
 export function onCallCommands(program: Command): void {
   program
     .command('oncall [schedule]')
@@ -36,10 +42,12 @@ export function onCallCommands(program: Command): void {
       if (name !== undefined && !names.includes(name))
         throw usageError(`there is no schedule "${name}"; there are: ${names.join(', ') || 'none'}`);
       const report = onCallReport(settings, Date.now());
-      const { ladder } = report;
+      const { ladder, delegations } = report;
       const rotas = report.schedules.filter(({ schedule }) => name === undefined || schedule === name);
       const levels = ladder.map(({ level, people, wait }) => `${level}: ${people.join(', ') || 'NOBODY'} (${wait})`);
-      out(json, { schedules: rotas, ladder }, [...rotas.flatMap(rotaLines), ...levels].join('\n'));
+      const instead = delegations.map(({ person, to, until }) => `${to} decides instead of ${person} until ${until}`);
+      const lines = [...rotas.flatMap(rotaLines), ...levels, ...instead];
+      out(json, { schedules: rotas, ladder, delegations }, lines.join('\n'));
     });
   program
     .command('escalations')
@@ -84,13 +92,15 @@ export function onCallCommands(program: Command): void {
     .description('page this person next, by name: <workflow id>.escalation.<n>, as `escalations` lists it')
     .requiredOption('--to <person>')
     .requiredOption('--as <person>')
+    .option('--json')
     .action(
-      withContext(async ({ client, config, settings }, id: string, { to, as: by }: { to: string; as: string }) => {
+      withContext(async ({ client, config, settings }, id: string, options: HandOver) => {
+        const { to, as: by, json } = options;
         assertPerson(settings, to);
         await noting(config, { who: by, what: 'hand-over', on: id, detail: to }, () =>
           client.workflow.getHandle(id).signal('handOver', { by, to }),
         );
-        console.log(`handed to ${to}: ${id}`);
+        out(json, { to, escalation: id }, `handed to ${to}: ${id}`);
       }),
     );
 }

@@ -5,10 +5,10 @@ import { readPages } from '../pages.ts';
 import { kebab } from '../runbook/catalogue.ts';
 import { accessCommands } from './access.ts';
 import { alertCommands } from './alerts.ts';
-import { out, withContext } from './command.ts';
+import { out, progress, withContext } from './command.ts';
 import { completionCommand } from './completion.ts';
-import { assertService, usageError } from './context.ts';
-import { askControl } from './control.ts';
+import { usageError } from './context.ts';
+import { controlCommands } from './control.ts';
 import { decide, decideRemotely, sayRemotely, shortDigest } from './decide.ts';
 import { deploymentCommands } from './deployments.ts';
 import { drillCommand } from './drill.ts';
@@ -26,7 +26,6 @@ import { start } from './start.ts';
 import { statsCommand } from './stats.ts';
 import { workerCommands } from './workers.ts';
 import { whatIfCommand } from './what-if.ts';
-import type { KillSwitch } from '../../workflows/index.ts';
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 Temporal, its worker or the gateway away, 4 not found, 5 not allowed`;
@@ -54,9 +53,10 @@ program
 program
   .command('down')
   .description('end the platform of this state folder, with everything it started')
-  .action(async () => {
+  .option('--json')
+  .action(async ({ json }: { json?: boolean }) => {
     const ended = await endPlatform();
-    console.log(ended === 0 ? 'nothing runs' : `ended, ${ended} processes`);
+    out(json, { ended }, ended === 0 ? 'nothing runs' : `ended, ${ended} processes`);
   });
 doctorCommand(program);
 workerCommands(program);
@@ -68,7 +68,7 @@ program
   .option('--release <name>', 'the same, where it is a release of the shop')
   .option('--json', 'one JSON object on standard output, progress on standard error')
   .action(async (name: string, options: { approveAs?: string; fault?: string; release?: string; json?: boolean }) => {
-    const say = options.json === true ? (line: string) => console.error(line) : (line: string) => console.log(line);
+    const say = progress(options.json);
     const { release, ...asked } = options;
     const gameDay = checkGameDay(
       name,
@@ -135,7 +135,8 @@ for (const [command, signal, description] of [
     .command(`${command} <id> [text]`)
     .description(description)
     .option('--as <person>', 'without it as who has signed in')
-    .action(async (id: string, text: string | undefined, { as: person }: { as?: string }) => {
+    .option('--json')
+    .action(async (id: string, text: string | undefined, { as: person, json }: { as?: string; json?: boolean }) => {
       if (command === 'note' && !text?.trim()) throw usageError('say what to note: note <id> "<text>"');
       if (person === undefined) await sayRemotely(loadConfig(), id, kebab(signal), text);
       const to =
@@ -147,29 +148,9 @@ for (const [command, signal, description] of [
                 say(client, { workflowId: id }, signal, said),
               );
             })();
-      console.log(`${signal}: sent to ${to}`);
+      out(json, { signal, sentTo: to }, `${signal}: sent to ${to}`);
     });
-program
-  .command('kill-switch <state> <service>')
-  .description('on: forbid every change by Holdfast to the service; off: allow them again')
-  .requiredOption('--as <person>')
-  .option('--reason <text>', 'why', '')
-  .action(
-    withContext(async (context, state: string, service: string, options: { as: string; reason: string }) => {
-      const { client, config, settings } = context;
-      if (state !== 'on' && state !== 'off') throw usageError('say on or off');
-      assertService(settings, service);
-      const { as: by, reason } = options;
-      await noting(config, { who: by, what: `kill switch ${state}`, on: service, detail: reason }, () =>
-        askControl<KillSwitch>(client, config.HOLDFAST_TASK_QUEUE, service, 'setKillSwitch', {
-          on: state === 'on',
-          by,
-          reason,
-        }),
-      );
-      console.log(`kill switch of ${service}: ${state}`);
-    }),
-  );
+controlCommands(program);
 deploymentCommands(program);
 statsCommand(program);
 sloCommand(program);

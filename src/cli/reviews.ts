@@ -1,7 +1,7 @@
 /** Commands about what came after an incident: its review, its cause, its action items, and what was learned. */
 import type { Command } from 'commander';
 import type { CauseWord, ItemWord, Learned, Review } from '../contracts/index.ts';
-import { pastReviews, reviewOf, tellReview } from '../operations/reviews.ts';
+import { pastReviews, reviewOf, searched, tellReview } from '../operations/reviews.ts';
 import { recordOf } from '../record.ts';
 import { trialOf } from '../runbook/review-items.ts';
 import { out, withContext } from './command.ts';
@@ -27,14 +27,9 @@ export function reviewCommands(program: Command): void {
       withContext(
         async (context, service: string | undefined, of: { search?: string; open?: boolean; json?: boolean }) => {
           if (service !== undefined) assertService(context.settings, service);
-          const words = (of.search ?? '').toLowerCase().split(/\s+/);
           const { learned, unknown } = await pastReviews(context, recordOf(context.config.env));
           if (unknown !== undefined) console.error(unknown);
-          const found = learned.filter((one) => {
-            const text = JSON.stringify(one).toLowerCase();
-            const wanted = of.open !== true || one.openItems.length > 0;
-            return wanted && (service ?? one.service) === one.service && words.every((word) => text.includes(word));
-          });
+          const found = searched(learned, { service, search: of.search, open: of.open });
           out(of.json, found, found.length === 0 ? 'no reviews' : found.map(learnedLines).join('\n'));
         },
       ),
@@ -69,13 +64,14 @@ export function reviewCommands(program: Command): void {
     .description('leave the cause unconfirmed')
     .requiredOption('--as <person>')
     .requiredOption('--reason <text>', 'why')
+    .option('--json')
     .action(
-      withContext(async (context, id: string, { as: by, reason }: { as: string; reason: string }) => {
+      withContext(async (context, id: string, { as: by, reason, json }: Said & { reason: string }) => {
         const workflowId = await idOf(context, id);
         await noting(context.config, { who: by, what: 'skip-review', on: workflowId, detail: reason }, () =>
           context.client.workflow.getHandle(workflowId).signal('skipReview', { by, text: reason }),
         );
-        console.log(`skipped by ${by}: ${workflowId}`);
+        out(json, { review: workflowId, skippedBy: by }, `skipped by ${by}: ${workflowId}`);
       }),
     );
   const items = program.command('action-item').description('action items of a review');

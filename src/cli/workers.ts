@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isGrpcServiceError, type Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import { DEPLOYMENT } from '../contracts/index.ts';
-import { out, withContext } from './command.ts';
+import { out, progress, withContext } from './command.ts';
 import { usageError } from './context.ts';
 
 const DRAIN_POLL_MS = 1000;
@@ -103,19 +103,22 @@ export function workerCommands(program: Command): void {
   worker
     .command('use <build>')
     .description('new runs begin on this build; open ones stay on theirs')
+    .option('--json')
     .action(
-      withContext(async ({ client }, buildId: string) => {
+      withContext(async ({ client }, buildId: string, { json }: { json?: boolean }) => {
         await useBuild(client, buildId);
-        console.log(`new runs begin on ${buildId}`);
+        out(json, { buildId, current: true }, `new runs begin on ${buildId}`);
       }),
     );
   worker
     .command('drain <build>')
     .description('wait until nothing is open on this build, so that its workers can end')
+    .option('--json', 'one JSON object on standard output, progress on standard error')
     .action(
-      withContext(async ({ client }, buildId: string) => {
-        await drainBuild(client, buildId, (open) => console.log(`${open} open on ${buildId}`));
-        console.log(`the workers of ${buildId} can end`);
+      withContext(async ({ client }, buildId: string, { json }: { json?: boolean }) => {
+        const say = progress(json);
+        await drainBuild(client, buildId, (open) => say(`${open} open on ${buildId}`));
+        out(json, { buildId, open: 0 }, `the workers of ${buildId} can end`);
       }),
     );
 }

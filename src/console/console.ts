@@ -1,10 +1,10 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { openAudit } from '../audit.ts';
+import { openAudit, type Trail } from '../audit.ts';
 import { createSignIn } from '../auth.ts';
-import type { Trail } from '../operations/audited.ts';
 import type { Access } from '../operations/temporal.ts';
 import { recordOf } from '../record.ts';
+import { openSilences } from '../silences.ts';
 import { createApi } from './api/api.ts';
 import { createBoard } from './board.ts';
 import { createEntry } from './entry.ts';
@@ -40,6 +40,7 @@ export function createConsole(access: Access, log: (line: string) => void): Cons
   const { HOLDFAST_AUTH_URL: url, HOLDFAST_AUTH_KEY: key } = env;
   const auth = url === undefined || key === undefined ? undefined : { url, key };
   if (auth === undefined) log('console: nobody can sign in: set HOLDFAST_AUTH_URL and HOLDFAST_AUTH_KEY');
+  const silences = openSilences(stateDir);
   const parts: Parts = {
     access,
     log,
@@ -47,6 +48,7 @@ export function createConsole(access: Access, log: (line: string) => void): Cons
     audit: openAudit(stateDir),
     board: createBoard(access),
     live: createLive(),
+    silences,
     signIn: auth && createSignIn(auth),
     record: recordOf(env),
   };
@@ -77,6 +79,7 @@ export function createConsole(access: Access, log: (line: string) => void): Cons
     close() {
       parts.store.close();
       parts.audit.close();
+      silences[Symbol.dispose]();
     },
   };
 }

@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { html } from 'hono/html';
-import { audit } from '../operations/audited.ts';
+import { audit } from '../audit.ts';
 import { serviceOf } from '../operations/runs.ts';
 import { createLimiter } from '../limiter.ts';
 import { again, outside } from './pages/layout.ts';
@@ -57,7 +57,7 @@ export function createEntry(parts: Parts) {
     },
     /** See `createDoor`. */
     check: async (c: Asked, rule: Rule): Promise<Response | undefined> => {
-      const writes = c.req.method !== 'GET';
+      const writes = c.req.method !== 'GET' && c.req.method !== 'HEAD';
       const principal = principalOf(sessionOf(c), store, access.settings);
       if (writes && !fromHere(c))
         return refuse(

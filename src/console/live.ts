@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const EVERY_MS = 1000;
+/** Whoever hears of a change loads the page anew: many do so one after the other, within a second. */
+const [APART_MS, WITHIN_MS] = [20, 1000];
 
 interface Topic {
   version: string | undefined;
@@ -15,14 +17,19 @@ export function createLive() {
   const topics = new Map<string, Topic>();
   const stopped = new AbortController();
 
+  const wait = (ms: number): Promise<void> => sleep(ms, undefined, { signal: stopped.signal }).catch(() => undefined);
   const follow = async (name: string, topic: Topic, read: () => Promise<string>): Promise<void> => {
     while (topics.get(name) === topic && !stopped.signal.aborted) {
       const version = await read().catch(() => undefined);
       if (version !== undefined && version !== topic.version) {
         topic.version = version;
-        for (const listener of topic.listeners) listener(version);
+        const apart = Math.min(APART_MS, WITHIN_MS / topic.listeners.size);
+        for (const listener of topic.listeners) {
+          listener(version);
+          await wait(apart);
+        }
       }
-      await sleep(EVERY_MS, undefined, { signal: stopped.signal }).catch(() => undefined);
+      await wait(EVERY_MS);
     }
   };
   return {

@@ -68,7 +68,7 @@ export function pageRoutes(door: Door, entry: Entry, parts: Parts): void {
       board(),
       listRuns(access, { kind: 'deployments', state: 'closed', limit: ENDED }).catch(() => ({ runs: [] })),
     ]);
-    return deploymentsPage(viewer(c), { board: now, past: past.runs, told });
+    return deploymentsPage(viewer(c), { board: now, settings, past: past.runs, told });
   };
 
   for (const { path, type, text: content } of ASSETS)

@@ -2,9 +2,10 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { SignIn } from '../auth.ts';
 import type { FailureType } from '../errors.ts';
-import type { Trail } from '../operations/audited.ts';
+import type { Trail } from '../audit.ts';
 import type { Access } from '../operations/temporal.ts';
 import type { IncidentRecord } from '../record.ts';
+import type { openSilences } from '../silences.ts';
 import type { Board } from './board.ts';
 import type { Live } from './live.ts';
 import type { Store } from './store.ts';
@@ -15,6 +16,8 @@ export interface Parts extends Trail {
   store: Store;
   board: () => Promise<Board>;
   live: Live;
+  /** Those of the gateway. */
+  silences: Pick<ReturnType<typeof openSilences>, 'list' | 'add' | 'remove'>;
   /** Absent where no Supabase Auth is configured: nobody can sign in. */
   signIn: SignIn | undefined;
   /** Absent where no record is configured: nothing past can be searched. */

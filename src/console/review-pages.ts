@@ -6,7 +6,7 @@ import { failure } from '../errors.ts';
 import { figuresOf } from '../figures.ts';
 import { audited } from '../operations/audited.ts';
 import { freshnessOf } from '../operations/drills.ts';
-import { pastReviews, reviewOf, tellReview } from '../operations/reviews.ts';
+import { pastReviews, REVIEWED, REVIEWED_RUN, reviewOf, tellReview } from '../operations/reviews.ts';
 import type { Entry } from './entry.ts';
 import { figuresPage } from './pages/figures.ts';
 import { page, type Html, type Viewer } from './pages/layout.ts';
@@ -17,8 +17,6 @@ import type { Asked, Door } from './routes.ts';
 
 const DAYS = 365;
 const DAY_MS = 86_400_000;
-const REVIEWED = /^(incident|deployment|rollback|drill)\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,60}$/;
-const RUN = /^[\w-]{1,120}$/;
 const text = (most: number) => z.string().trim().max(most).catch('');
 const Said = z.object({ cause: text(300), words: text(300), reason: text(500) });
 const Changed = z.object({ owner: text(40), due: text(10), text: text(500) });
@@ -49,7 +47,7 @@ export function reviewRoutes(door: Door, entry: Entry, parts: Parts): void {
     };
   const refOf = (c: Asked) => {
     const { id = '', run = '' } = c.req.param() as { id?: string; run?: string };
-    if (!REVIEWED.test(id) || !RUN.test(run)) throw failure('NotFound', 'there is no such review');
+    if (!REVIEWED.test(id) || !REVIEWED_RUN.test(run)) throw failure('NotFound', 'there is no such review');
     return { workflowId: id, runId: run, review: `review.${id}.${run}` };
   };
 

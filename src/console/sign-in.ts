@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { failure } from '../errors.ts';
-import { audit } from '../operations/audited.ts';
+import { audit } from '../audit.ts';
 import type { Entry } from './entry.ts';
 import { createLimiter } from '../limiter.ts';
 import { codePage, linkPage, signInPage } from './pages/sign-in.ts';

@@ -11,7 +11,7 @@ export const Person = z.object({
   channels: z.array(Contact).default([]),
   /** The address by which Supabase Auth knows this person; without one there is no signing in. */
   email: z.email().toLowerCase().optional(),
-  /** Whoever decides instead of this person meanwhile, with the roles of both. Who is paged is the ladder's to say. */
+  /** Whoever decides instead of this person meanwhile, with the roles of both, and is paged where a decision is asked for. */
   delegates: z
     .array(
       z
@@ -25,6 +25,12 @@ export type Person = z.output<typeof Person>;
 /** To whom a person has given deciding at a moment (milliseconds since the epoch), and until when. */
 export const delegateOf = ({ delegates = [] }: Pick<Person, 'delegates'>, now: number) =>
   delegates.find(({ from, until }) => Date.parse(from) <= now && now < Date.parse(until));
+
+/** Who decides at a moment where this person is asked to: whoever that was given to, else the person. */
+export function deciderFor(name: string, people: readonly Pick<Person, 'name' | 'delegates'>[], now: number): string {
+  const person = people.find((one) => one.name === name);
+  return (person && delegateOf(person, now)?.to) ?? name;
+}
 
 /** Those for whom a person decides at a moment. */
 export const givenTo = <P extends Pick<Person, 'delegates'>>(person: string, people: P[], now: number): P[] =>
@@ -76,7 +82,7 @@ export const EscalationOrder = Scope.extend({
   /** The level at which it begins, where the severity does not say. */
   from: Slug.optional(),
   ladder: z.array(Level).min(1),
-  people: z.array(z.object({ name: Slug, channels: z.array(Slug) })),
+  people: z.array(Person.pick({ name: true, delegates: true }).extend({ channels: z.array(Slug) })),
   rules: z.object({ staleAfter: Duration, repeats: z.number().int(), businessHours: z.boolean() }),
   /** Channels on which everybody follows. */
   announce: z.array(Slug),

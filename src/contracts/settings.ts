@@ -32,12 +32,15 @@ export const ApprovalRule = z.object({
   breakGlass: BreakGlass.optional(),
 });
 
-/** What is of high risk is approved by people, whatever the configuration says. */
+/** What is of more than low risk is approved by people, whatever the configuration says. */
 const AlwaysAPerson = ApprovalRule.extend({
-  byPolicy: z.literal(false, 'what is of high risk is always approved by a person: leave byPolicy out').default(false),
+  byPolicy: z
+    .literal(false, 'what is of more than low risk is always approved by a person: leave byPolicy out')
+    .default(false),
 });
 
-const Approval = z.object({ low: ApprovalRule, medium: ApprovalRule, high: AlwaysAPerson });
+const Rules = z.object({ low: ApprovalRule, medium: ApprovalRule, high: ApprovalRule });
+const Approval = Rules.extend({ medium: AlwaysAPerson, high: AlwaysAPerson });
 
 export const Environment = z.object({
   /** `observe` diagnoses only, `propose` shows what it would do, `act` acts when approved. */
@@ -239,7 +242,7 @@ export const Policy = z.object({
     .optional(),
   /** Channels on which everybody follows what happens. */
   announce: z.array(Slug).default([]),
-  approval: Settings.shape.approval,
+  approval: Rules,
   objectives: z.object({ errorRatio: z.number(), p95Ms: z.number(), uptime: z.number().optional() }),
   /** `errors` where the error tracker is to count them. */
   alertAt: z.object({ errorRatio: z.number(), p95Ms: z.number(), errors: z.number().optional() }),

@@ -13,10 +13,11 @@ const AT_ONCE = 200;
 export function keepAudit(of: {
   stateDir: string;
   env: Readonly<Record<string, string | undefined>>;
+  leads: () => boolean;
   log: Log;
   everyMs?: number;
 }): { stop: () => Promise<void> } | undefined {
-  const { stateDir, env, log, everyMs = EVERY_MS } = of;
+  const { stateDir, env, leads, log, everyMs = EVERY_MS } = of;
   const record = recordOf(env);
   if (record === undefined) return undefined;
   const ended = new AbortController();
@@ -31,6 +32,10 @@ export function keepAudit(of: {
     return entries.filter(({ seq }) => seq > head.seq);
   };
   const copy = async (): Promise<void> => {
+    if (!leads()) {
+      from = { byte: 0, trail: '' }; // the one that leads goes on from there
+      return;
+    }
     const { entries, ...next } = auditSince(stateDir, from);
     const fresh = entries.length > 0 && from.byte === 0 ? await missing(entries, next.trail) : entries;
     for (let first = 0; first < fresh.length; first += AT_ONCE)

@@ -21,12 +21,13 @@ interface Outage {
 export function watchTemporal(of: {
   stateDir: string;
   inbox: Inbox;
+  leads: () => boolean;
   pageFirstLevel: PageFirstLevel;
   temporalAnswers: () => Promise<boolean>;
   log: (line: string) => void;
   afterMs?: number | undefined;
 }): { stop(): Promise<void> } {
-  const { inbox, pageFirstLevel, log, afterMs = MINUTE_MS } = of;
+  const { inbox, leads, pageFirstLevel, log, afterMs = MINUTE_MS } = of;
   const db = new DatabaseSync(join(of.stateDir, 'inbox.sqlite'), { timeout: 1000 });
   db.exec(
     'create table if not exists outage (id integer primary key, since integer not null, seen integer not null, paged integer not null) strict',
@@ -50,6 +51,10 @@ export function watchTemporal(of: {
   const look = async (): Promise<void> => {
     const answers = await of.temporalAnswers();
     if (stopped) return;
+    if (!leads()) {
+      over = false; // what the one that leads has noted since is not known
+      return;
+    }
     if (answers) {
       if (!over) end.run();
       over = true;

@@ -6,7 +6,8 @@ import type { Inbox } from './inbox.ts';
 import { createHistogram, type Histogram } from './metrics.ts';
 
 const BACKOFF_MS = { first: 500, most: 5000 };
-const IDLE_MS = 5000;
+/** As often it looks for what another gateway has stored. */
+const IDLE_MS = 500;
 const AT_ONCE = 8;
 const GRACE_MS = 500;
 const LAG_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
@@ -33,16 +34,18 @@ const said = (error: unknown): string => {
 
 /**
  * Takes batches from the inbox to Temporal, in order per incident, again and again until each has arrived: the first at once,
- * further ones of the same incident spaced. While Temporal is away it tries every five seconds.
+ * further ones of the same incident spaced. While Temporal is away it tries every five seconds; where another gateway leads it
+ * sends nothing.
  */
 export function startDispatcher(of: {
   inbox: Inbox;
+  leads: () => boolean;
   client: Client;
   taskQueue: string;
   log: Log;
   tracing?: Pick<Tracing, 'note'>;
 }): Dispatcher {
-  const { inbox, client, taskQueue, log, tracing } = of;
+  const { inbox, leads, client, taskQueue, log, tracing } = of;
   const pace = new Map<string, { runId?: string; sent: number; failures: number; notBefore: number }>();
   const counts = { batches: 0, late: 0, lag: createHistogram(LAG_SECONDS) };
   const underWay = new Set<AbortController>();
@@ -113,6 +116,7 @@ export function startDispatcher(of: {
     });
 
   const round = async (): Promise<void> => {
+    if (!leads()) return await pause(IDLE_MS, { idle: false });
     const dueAt = (id: string): number => pace.get(id)?.notBefore ?? 0;
     const waiting = inbox.waiting();
     const due = waiting.filter((id) => dueAt(id) <= Date.now()).slice(0, AT_ONCE);

@@ -16,6 +16,7 @@ import { acknowledge, ifThere, withinDeadline } from './deliver.ts';
 import { startDispatcher } from './dispatcher.ts';
 import { keepVitals } from './vitals.ts';
 import { watchHeartbeats } from './heartbeats.ts';
+import { createLead } from './lead.ts';
 import { openEndpoints } from '../production.ts';
 import { openInbox } from './inbox.ts';
 import { assertNames } from './routing.ts';
@@ -39,7 +40,8 @@ function assertSecrets(sources: AlertSource[], env: Config['env']): void {
 }
 
 /**
- * Start the gateway: alerts in, durable before they are answered, then to Temporal, which may be away. Resolves when it listens.
+ * Start the gateway: alerts in, durable before they are answered, then to Temporal, which may be away. Several may share a state
+ * folder on one machine; one of them leads. Resolves when it listens.
  * `stop` answers what has begun, lets what is being sent arrive, and leaves the rest in the inbox.
  * @throws Error when the configuration is wrong or the port is taken.
  */
@@ -83,12 +85,15 @@ export async function startGateway(of: {
     dataConverter: config.temporal.dataConverter,
   });
   const tracing = createTracing('gateway', config, log);
-  const dispatcher = startDispatcher({ inbox, client, taskQueue: config.HOLDFAST_TASK_QUEUE, log, tracing });
+  const lead = createLead({ stateDir, log });
+  const { leads } = lead;
+  const dispatcher = startDispatcher({ inbox, leads, client, taskQueue: config.HOLDFAST_TASK_QUEUE, log, tracing });
   const heartbeats = watchHeartbeats({
     stateDir,
     settings,
     runbooks,
     inbox,
+    leads,
     stored: dispatcher.wake,
     log,
   });
@@ -97,10 +102,10 @@ export async function startGateway(of: {
       () => true,
       () => false,
     );
-  const away = watchTemporal({ stateDir, inbox, pageFirstLevel, temporalAnswers, log, afterMs: of.pageAfterMs });
-  const watchdog = startWatchdog({ stateDir, client, settings, pageFirstLevel, log });
+  const away = watchTemporal({ stateDir, inbox, leads, pageFirstLevel, temporalAnswers, log, afterMs: of.pageAfterMs });
+  const watchdog = startWatchdog({ stateDir, leads, client, settings, pageFirstLevel, log });
   const vitals = keepVitals({ settings, env: config.env, log });
-  const trail = keepAudit({ stateDir, env: config.env, log });
+  const trail = keepAudit({ stateDir, env: config.env, leads, log });
   const access = { client, settings, config };
   const people = createConsole(access, log);
   const slack = slackInteractions(access, people.trail);
@@ -148,6 +153,7 @@ export async function startGateway(of: {
     await vitals?.stop();
     await trail?.stop();
     await dispatcher.stop();
+    lead.stop();
     await tracing.stop();
     inbox.close();
     people.close();

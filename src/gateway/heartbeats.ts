@@ -17,18 +17,20 @@ export interface Heartbeats {
 
 /**
  * The dead-man's switch: a heartbeat that stays away for `every` and `grace` is an alert, again every `every` under the same
- * key, until it comes back; then it is resolved. One that has never come counts from the gateway's start.
+ * key, until it comes back; then it is resolved. One that has never come counts from the gateway's start. Any gateway notes a
+ * sign of life; the one that leads misses it.
  */
 export function watchHeartbeats(of: {
   stateDir: string;
   settings: Settings;
   runbooks: CatalogueEntry[];
   inbox: Inbox;
+  leads: () => boolean;
   /** Told when an alert was stored. */
   stored: () => void;
   log: (line: string) => void;
 }): Heartbeats {
-  const { settings, runbooks, inbox, log } = of;
+  const { settings, runbooks, inbox, leads, log } = of;
   const db = new DatabaseSync(join(of.stateDir, 'inbox.sqlite'), { timeout: 1000 });
   db.exec(
     `create table if not exists heartbeats (name text primary key, seen_at integer, missed_at integer, told_at integer) strict`,
@@ -70,6 +72,7 @@ export function watchHeartbeats(of: {
   };
   let looking = Promise.resolve();
   const lookAll = (): void => {
+    if (!leads()) return;
     looking = looking.then(async () => {
       for (const heartbeat of settings.heartbeats)
         await look(heartbeat).catch((error: unknown) =>

@@ -5,7 +5,7 @@ import type { Alert } from '../contracts/index.ts';
 import { createBatches, type Batch, type Delivery } from './batches.ts';
 import { createFlaps } from './flaps.ts';
 import type { Target } from './routing.ts';
-import { createSilences } from './silences.ts';
+import { createSilences } from '../silences.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 /** `taken` of `deliveries` are in batches already; `reached_at` is when the last of those batches reached an incident. */
@@ -114,6 +114,7 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
     };
     return { ...where, ...(alert !== undefined && Object.keys(labels).length === 0 && { alert }) };
   };
+  const nameOf = (alert: string): string => (JSON.parse(alert) as Pick<Alert, 'name'>).name;
   const insertBody = db.prepare('insert into bodies (at, source, raw) values (?, ?, ?)');
   const setBody = db.prepare('update alerts set body = ? where rowid = ?');
 
@@ -124,7 +125,7 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
       const { key, status, startsAt } = alert;
       const own = { workflowId: target.workflowId, target: JSON.stringify(target), alert: JSON.stringify(alert) };
       const row = { ...own, ...asFired(source, alert) };
-      flaps.note(alert, row.workflowId);
+      if (status === 'resolved') flaps.note({ source, key, name: nameOf(row.alert) }, row.workflowId);
       const held = status === 'firing' && silences.holding(alert) !== undefined ? 1 : 0;
       silenced += held;
       return upsert.get({ source, key, status, ...row, startsAt, at, held }) as {

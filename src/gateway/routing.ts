@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Alert, Settings } from '../contracts/index.ts';
 import { incidentId, type CatalogueEntry } from '../runbook/catalogue.ts';
+import { matchable } from '../silences.ts';
 
 /** The incident that an alert belongs to. */
 export const Target = z.object({
@@ -22,10 +23,6 @@ function matches(asked: string, value: string | undefined): boolean {
   if (open.start && open.end) return value.includes(text);
   return open.start ? value.endsWith(text) : open.end ? value.startsWith(text) : value === text;
 }
-
-/** What an alert is matched by: its labels, and what it says of itself. */
-export const matchable = ({ name: alertname, service, environment, source, labels }: Alert) =>
-  ({ service, environment, ...labels, alertname, source }) as Record<string, string | undefined>;
 
 /**
  * From labels to service, environment and runbook: the first route whose every label matches, else what the alert says itself

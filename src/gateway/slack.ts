@@ -16,7 +16,8 @@ import { answeredContent, Click, kindOf, REASON, type Answered, type ClickKind }
 import type { SignedDecision, Status } from '../contracts/index.ts';
 import { createLimiter } from '../limiter.ts';
 import { failure } from '../errors.ts';
-import { audit, audited, type Trail } from '../operations/audited.ts';
+import { audit, type Trail } from '../audit.ts';
+import { audited } from '../operations/audited.ts';
 import * as operations from '../operations/people.ts';
 import { DECIDE_MS, statusOf, type Access } from '../operations/temporal.ts';
 import type { Chosen } from '../sign.ts';

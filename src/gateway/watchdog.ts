@@ -28,6 +28,7 @@ interface Stuck {
  */
 export function startWatchdog(of: {
   stateDir: string;
+  leads: () => boolean;
   client: Client;
   settings: Settings;
   pageFirstLevel: PageFirstLevel;
@@ -35,7 +36,7 @@ export function startWatchdog(of: {
   /** How often it looks, and how late is too late. */
   timing?: Partial<typeof DEFAULTS>;
 }): { stop: () => Promise<void>; watched: () => Watched | undefined } {
-  const { client, settings, pageFirstLevel, log } = of;
+  const { leads, client, settings, pageFirstLevel, log } = of;
   const { everyMs, lateMs } = { ...DEFAULTS, ...of.timing };
   const db = new DatabaseSync(join(of.stateDir, 'inbox.sqlite'), { timeout: 1000 });
   db.exec('create table if not exists watchdog (what text primary key, told_at text not null) strict');
@@ -111,7 +112,7 @@ export function startWatchdog(of: {
   };
   let underWay = false;
   const timer = setInterval(() => {
-    if (underWay) return;
+    if (underWay || !leads()) return;
     underWay = true;
     looking = look()
       .catch((error: unknown) => log(`gateway: the watchdog could not page: ${JSON.stringify(String(error))}`))
@@ -123,7 +124,7 @@ export function startWatchdog(of: {
       await looking;
       db.close();
     },
-    watched: () => watched,
+    watched: () => (leads() ? watched : undefined),
   };
 }
 

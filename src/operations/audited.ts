@@ -1,20 +1,5 @@
-import { auditSince, verifyAudit, type Audit, type Audited } from '../audit.ts';
+import { audit, auditSince, verifyAudit, type Audited, type Trail } from '../audit.ts';
 import type { IncidentRecord } from '../record.ts';
-
-/** Where it is written who tried what, and whether it was done. */
-export interface Trail {
-  audit: Audit;
-  log: (line: string) => void;
-}
-
-/** Write into the audit trail; that it cannot be written is told, and holds nobody up who mends something. */
-export function audit({ audit: trail, log }: Trail, entry: Audited): void {
-  try {
-    trail.write(entry);
-  } catch (error) {
-    log(`the audit trail could not be written: ${String(error)}: ${JSON.stringify(entry)}`);
-  }
-}
 
 /** Do what somebody asks for, and note in the audit trail that it was done, or why not. */
 export async function audited<T>(trail: Trail, of: Omit<Audited, 'result'>, act: () => Promise<T>): Promise<T> {

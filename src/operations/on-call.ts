@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Schedule, Settings } from '../contracts/index.ts';
+import { delegateOf, type Schedule, type Settings } from '../contracts/index.ts';
 import { LOOK_AHEAD_DAYS, personOnCall, shiftsOf, type Shift } from '../on-call.ts';
 
 const LOOK_AHEAD_MS = LOOK_AHEAD_DAYS * 86_400_000;
@@ -29,6 +29,8 @@ export const OnCallReport = z.object({
   ladder: z.array(
     z.object({ level: z.string(), wait: z.string(), people: z.array(z.string()), schedule: z.string().optional() }),
   ),
+  /** Who decides instead of whom now, and is asked to. */
+  delegations: z.array(z.object({ person: z.string(), to: z.string(), until: z.string() })),
 });
 export type OnCallReport = z.output<typeof OnCallReport>;
 
@@ -53,7 +55,7 @@ function rotaOf(schedule: Schedule, now: number): OnCallReport['schedules'][numb
 }
 
 /** On-call duty at a moment (ms since the epoch), by the configuration. */
-export function onCallReport({ ladder, schedules }: Settings, now: number): OnCallReport {
+export function onCallReport({ people: all, ladder, schedules }: Settings, now: number): OnCallReport {
   return {
     schedules: schedules.map((one) => rotaOf(one, now)),
     ladder: ladder.map(({ level, people, onCall, wait }) => {
@@ -61,6 +63,10 @@ export function onCallReport({ ladder, schedules }: Settings, now: number): OnCa
       const turn = schedule === undefined ? undefined : personOnCall(schedule, now);
       const paged = [...new Set([...(turn === undefined ? [] : [turn]), ...people])];
       return { level, wait, people: paged, ...(onCall !== undefined && { schedule: onCall }) };
+    }),
+    delegations: all.flatMap((one) => {
+      const given = delegateOf(one, now);
+      return given === undefined ? [] : [{ person: one.name, to: given.to, until: given.until }];
     }),
   };
 }

@@ -8,6 +8,10 @@ import { asked, type Access } from './temporal.ts';
 const LISTED = 500;
 const ANSWER_MS = 30_000;
 
+/** Workflow id of what is reviewed, and the id of its run: together they name the review. */
+export const REVIEWED = /^(incident|deployment|rollback|drill)\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,60}(\.[a-z0-9-]{1,40})?$/;
+export const REVIEWED_RUN = /^[\w-]{1,120}$/;
+
 /** What was learned, newest first: of what Temporal has still, and of what only the record remembers where there is one. */
 export async function pastReviews(
   { client }: Pick<Access, 'client'>,
@@ -28,6 +32,20 @@ export async function pastReviews(
     learned: [...found.values()].toSorted((a, b) => b.times.detectedAt.localeCompare(a.times.detectedAt)),
     ...(typeof recorded === 'string' && { unknown: `the record cannot be read: ${recorded}` }),
   };
+}
+
+/** Of these, those in which all of the words are, of a service, with open action items: as far as each is asked for. */
+export function searched(
+  learned: Learned[],
+  of: { search?: string | undefined; service?: string | undefined; open?: boolean | undefined },
+): Learned[] {
+  const { search = '', service, open = false } = of;
+  const words = search.toLowerCase().split(/\s+/);
+  return learned.filter((one) => {
+    const text = JSON.stringify(one).toLowerCase();
+    const wanted = (!open || one.openItems.length > 0) && (service ?? one.service) === one.service;
+    return wanted && words.every((word) => text.includes(word));
+  });
 }
 
 /** One review, open or closed; of the record where Temporal has none any more. @throws NotFound, Unavailable. */

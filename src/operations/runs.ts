@@ -49,11 +49,10 @@ type Stamp = { seconds?: { toString(): string } | null; nanos?: number | null } 
 const at = (stamp: Stamp): string | undefined =>
   stamp ? new Date(Number(String(stamp.seconds ?? 0)) * 1000 + (stamp.nanos ?? 0) / 1e6).toISOString() : undefined;
 
-/** Whether a workflow id is one of an incident, deployment, rollback or second look, or of the ladder that it left behind, and not of what serves them. */
-export const isRunId = (id: string): boolean =>
-  /^(incident\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,60}(\.[a-z0-9-]{1,40})?|(deployment|rollback|break-glass)\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,40})(\.escalation\.0)?$/.test(
-    id,
-  );
+/** A workflow id of an incident, deployment, rollback or second look, or of the ladder that it left behind, and not of what serves them. */
+export const RUN_ID =
+  /^(incident\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,60}(\.[a-z0-9-]{1,40})?|(deployment|rollback|break-glass)\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,40})(\.escalation\.0)?$/;
+export const isRunId = (id: string): boolean => RUN_ID.test(id);
 
 /** Whether a second person is to look there at what one has approved alone. */
 export const isSecondLook = ({ workflowId }: { workflowId: string }): boolean =>

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Ledger } from '../contracts/index.ts';
-import { controlOf } from './deployments.ts';
+import { controlOf } from './control.ts';
 import { asked, type Access } from './temporal.ts';
 
 /** How one environment of a service stands. */

@@ -1,5 +1,5 @@
 import { approvalAt } from '../approval-rules.ts';
-import type { Settings, Status } from '../contracts/index.ts';
+import { deciderFor, type Settings, type Status } from '../contracts/index.ts';
 import { peopleAt } from '../on-call.ts';
 
 /** What comes of an open question: "If nobody answers", at this time, "lead (engineering lead) will be asked". */
@@ -32,9 +32,16 @@ export function unanswered(status: Status, settings: Settings): Unanswered {
 }
 
 /** Whom the ladder asks next; undefined at its end. */
-function nextAsked({ waitingFor, acknowledgedBy }: Status, { ladder, schedules }: Settings): string | undefined {
+function nextAsked(
+  { waitingFor, acknowledgedBy }: Status,
+  { ladder, schedules, people: known }: Settings,
+): string | undefined {
   if (acknowledgedBy !== undefined) return `${waitingFor.join(', ')} will be asked again`;
-  const levels = ladder.map((one) => ({ level: one.level, people: peopleAt(one, schedules, Date.now()) }));
+  const at = Date.now();
+  const levels = ladder.map((one) => ({
+    level: one.level,
+    people: [...new Set(peopleAt(one, schedules, at).map((name) => deciderFor(name, known, at)))],
+  }));
   const now = levels.findIndex(
     ({ people }) => waitingFor.length > 0 && waitingFor.every((one) => people.includes(one)),
   );

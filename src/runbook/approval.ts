@@ -9,11 +9,11 @@ import {
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import {
   CodedDecision,
-  SignedDecision,
   type Action,
   type Approval,
   type Policy,
   type Proposal,
+  type SignedDecision,
 } from '../contracts/index.ts';
 import type { Codes } from '../contracts/ports.ts';
 import { delivery, diagnostic } from './activity-options.ts';
@@ -25,6 +25,7 @@ import { assertMayDecide, digestOf, whichNot, whyNot, wonBy } from './decisions.
 import { failure } from '../errors.ts';
 import { checkpoint, type Switchboard } from './interruption.ts';
 import { approve, decide, reject } from './messages.ts';
+import { tellingRefusals } from './refusals.ts';
 import type { Story } from './story.ts';
 
 const WRONG_TRIES = 5;
@@ -148,6 +149,18 @@ export function createApprovals(of: {
     count(ballot, by, verdict, 'temporal-ui', parsed.data);
   };
 
+  const assertCounts = (decision: SignedDecision | undefined): void => {
+    const policy = of.policy();
+    if (decision === undefined) throw failure('NotAllowed', 'this is not a signed decision');
+    const won = settled.get(decision.digest);
+    if (won !== undefined) throw failure('NotAllowed', won);
+    if (open === undefined || policy === undefined || !isOpen(open) || board.ending !== undefined)
+      throw failure('NotAllowed', board.ending?.note ?? whyClosed(decision.digest));
+    const { approvedBy } = stands(open);
+    const { proposal, chosen: { option: chosen } = {} } = open;
+    assertMayDecide(decision, { proposal, workflowId, runId, approvedBy, chosen, now: Date.now() }, policy);
+  };
+
   setHandler(approve, (input) => coded(input, 'approved'), {
     description: 'Approve the open proposal: {"by":"<name>","code":"XXXX-XXXX"}, with the code sent to you',
   });
@@ -170,18 +183,7 @@ export function createApprovals(of: {
     },
     {
       description: 'Approve or decline the open proposal with a signed decision (CLI, console)',
-      validator: (input) => {
-        const policy = of.policy();
-        const decision = SignedDecision.safeParse(input);
-        if (!decision.success) throw failure('NotAllowed', 'this is not a signed decision');
-        const won = settled.get(decision.data.digest);
-        if (won !== undefined) throw failure('NotAllowed', won);
-        if (open === undefined || policy === undefined || !isOpen(open) || board.ending !== undefined)
-          throw failure('NotAllowed', board.ending?.note ?? whyClosed(decision.data.digest));
-        const { approvedBy } = stands(open);
-        const { proposal, chosen: { option: chosen } = {} } = open;
-        assertMayDecide(decision.data, { proposal, workflowId, runId, approvedBy, chosen, now: Date.now() }, policy);
-      },
+      validator: tellingRefusals(assertCounts),
     },
   );
 

@@ -72,7 +72,7 @@ export function createCallouts({ story, policy }: { story: Story; policy: () => 
       key,
       ...(from !== undefined && { from }),
       ladder,
-      people: people.map(({ name, channels }) => ({ name, channels })),
+      people: people.map(({ name, channels, delegates }) => ({ name, channels, ...(delegates && { delegates }) })),
       rules: { staleAfter, repeats, businessHours: businessHours.includes(severity) },
       announce,
       ...(paged && { paged }),

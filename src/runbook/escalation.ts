@@ -23,7 +23,7 @@ import { untilResolved } from './alerts.ts';
 import { keepAnnouncing } from './announcing.ts';
 import * as messages from './messages.ts';
 import { peopleOf, reach } from './paging.ts';
-import { entry, isAnswered, join, next, type Answers, type Rung } from './rungs.ts';
+import { askedOf, entry, isAnswered, join, next, type Answers, type Asked, type Rung } from './rungs.ts';
 import { createStory, type Story } from './story.ts';
 
 const HOW_TO_STOP =
@@ -168,17 +168,17 @@ async function untilAnswered(
     answers.again = false;
     const rung = order.ladder[at.rung];
     if (rung === undefined) break;
-    const named = answers.to === undefined ? undefined : [answers.to];
+    const named: Asked[] | undefined = answers.to === undefined ? undefined : [{ person: answers.to }];
     answers.to = undefined;
-    const people = named ?? (await peopleOf(rung)).filter((person) => order.notBy?.includes(person) !== true);
-    if (people.length === 0) {
+    const asked = named ?? askedOf(order, await peopleOf(rung), Date.now());
+    if (asked.length === 0) {
       story.tell('nobody', `There is nobody to page on the level ${rung.level}`);
       if (at.rung === order.ladder.length - 1) {
         const waitingUntil = new Date(Date.now() + msToNumber(rung.wait)).toISOString();
         story.set({ phase: 'waiting', doing: `Nobody can be paged: ${order.subject}.`, waitingUntil });
         await condition(() => isAnswered(answers), rung.wait);
       }
-    } else await page(order, { ...of, people, level: rung.level, wait: rung.wait });
+    } else await page(order, { ...of, asked, level: rung.level, wait: rung.wait });
     if (answers.acknowledgedBy !== undefined) await whileAcknowledged(order, of);
     else if (!answers.again && answers.to === undefined && named === undefined) at = next(order, at); // who was named did not answer: the level is asked again
   }
@@ -192,14 +192,15 @@ async function page(
     story: Story;
     answers: Answers;
     tell: Tell;
-    people: string[];
+    asked: Asked[];
     level: string;
     wait: string;
   },
 ): Promise<void> {
-  const { story, answers, tell, people, level, wait } = of;
+  const { story, answers, tell, asked, level, wait } = of;
   const until = new Date(Date.now() + msToNumber(wait)).toISOString();
-  const asked = order.asks === undefined ? 'answer' : 'decide';
+  const people = asked.map(({ person }) => person);
+  const names = asked.map(({ person, insteadOf }) => `${person}${insteadOf ? ` instead of ${insteadOf}` : ''}`);
   story.set({
     phase: 'waiting',
     doing: `Waiting for ${people.join(', ')}: ${order.subject}.`,
@@ -208,25 +209,26 @@ async function page(
     waitingUntil: until,
   });
   const paged = { ...story.status.paged };
-  const keys = people.map((person) => {
+  const keys = asked.map(({ person, insteadOf }) => {
     const first = `${order.key}:${level}:${person}`;
     const times = (paged[first]?.times ?? 0) + 1;
     paged[first] = { person, times };
-    return [person, pageKey(first, times)] as const;
+    return { person, insteadOf, key: pageKey(first, times) };
   });
   story.set({ paged });
   tell({
     kind: 'paged',
-    what: `Asked the ${level.replaceAll('-', ' ')} (${people.join(', ')}) to ${asked} within ${wait}`,
+    what: `Asked the ${level.replaceAll('-', ' ')} (${names.join(', ')}) to ${order.asks === undefined ? 'answer' : 'decide'} within ${wait}`,
     people,
     until,
     paged,
   });
   const pages = new CancellationScope();
-  const { service, environment, severity, of: run, subject, text, asks } = order;
+  const { service, environment, severity, of: run, subject, asks } = order;
   void pages.run(async () => {
     await Promise.all(
-      keys.map(async ([person, key]) => {
+      keys.map(async ({ person, insteadOf, key }) => {
+        const text = `${insteadOf ? `You decide instead of ${insteadOf}.\n` : ''}${order.text}`.slice(0, 4000);
         await reach(
           { service, environment, severity, ...run, key, person, level, subject, text, ...(asks && { asks }) },
           order,

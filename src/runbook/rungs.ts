@@ -1,5 +1,5 @@
 /** Where a ladder stands: its levels, and what people have answered. */
-import { worst, type EscalationOrder, type Result } from '../contracts/index.ts';
+import { deciderFor, worst, type EscalationOrder, type Result } from '../contracts/index.ts';
 import type { Story } from './story.ts';
 
 /** What people have answered. */
@@ -50,4 +50,20 @@ export function next(order: EscalationOrder, at: Rung): Rung | undefined {
   if (at.rung < order.ladder.length - 1) return { ...at, rung: at.rung + 1 };
   if (order.asks !== undefined || at.repeated >= order.rules.repeats) return undefined;
   return { ...at, repeated: at.repeated + 1 };
+}
+
+/** Somebody who is paged, and those of the level who have given deciding to this person, in words. */
+export interface Asked {
+  person: string;
+  insteadOf?: string;
+}
+
+/** Who is paged at a moment where these people are the level: who asked for it decides nothing, nor does who has given that away. */
+export function askedOf({ asks, notBy = [], people }: EscalationOrder, level: string[], now: number): Asked[] {
+  const asked = new Map<string, string[]>();
+  for (const one of level.filter((person) => !notBy.includes(person))) {
+    const person = asks === undefined ? one : deciderFor(one, people, now);
+    if (!notBy.includes(person)) asked.set(person, [...(asked.get(person) ?? []), ...(person === one ? [] : [one])]);
+  }
+  return [...asked].map(([person, away]) => ({ person, ...(away.length > 0 && { insteadOf: away.join(' and ') }) }));
 }

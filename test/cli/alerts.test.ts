@@ -45,7 +45,8 @@ it('silences alerts for a while with a reason and a name, lists that, and ends i
   expect(silence).toMatchObject({ by: 'responder', reason: 'a drill' });
   const body = group({ labels: { environment: 'production' } });
   expect(routed(body, '--source', 'alertmanager').stdout).toContain(`held by silence ${silence?.id} until`);
-  expect(holdfast(['unsilence', String(silence?.id), '--as', 'responder'])).toMatchObject({ status: 0 });
+  const ended = holdfast(['unsilence', String(silence?.id), '--as', 'responder', '--json']);
+  expect(JSON.parse(ended.stdout)).toEqual({ ended: silence?.id });
   expect(holdfast(['unsilence', String(silence?.id), '--as', 'responder'])).toMatchObject({ status: 4 });
   expect(holdfast(['silences']).stdout).toBe('nothing is silenced\n');
 });
@@ -58,4 +59,9 @@ it.each([
 ])('refuses a silence with %s', (_, args, says) => {
   expect(holdfast(args)).toMatchObject({ status: 2, stderr: expect.stringContaining(says) });
   expect(JSON.parse(holdfast(['silences', '--json']).stdout)).toEqual([]);
+});
+
+it('refuses a silence of more than a year', () => {
+  const stderr = expect.stringContaining('a year at most');
+  expect(holdfast(SILENCE.with(3, '9999 days'))).toMatchObject({ status: 5, stderr });
 });

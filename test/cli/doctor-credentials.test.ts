@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { checkCredentials } from '../../src/cli/doctor/credentials.ts';
+import { startCaddy } from '../../src/embedded/caddy.ts';
+import { freePort } from '../../src/embedded/ports.ts';
+import { endProcess } from '../../src/processes.ts';
 import { serving } from '../activities/http-server.ts';
+import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
 import { hostedProject, jwtOf, postgrest } from '../support/postgrest.ts';
 
 const word = (): string => randomBytes(24).toString('hex');
@@ -64,4 +68,14 @@ it.each([
   await using hosted = await hostedProject(secret);
   expect(await judged(hosted.url, secret)).toMatchObject([{ state: 'ok' }]);
   expect(await judged(hosted.url, `sb_secret_${word()}`)).toMatchObject([{ state: 'failed' }]);
+});
+
+it('reaches the admin address of a real Caddy, and says so where it is away', async () => {
+  const stateDir = scratchFolder();
+  const { adminUrl } = await startCaddy({ stateDir, adminPort: await freePort() });
+  const judged = () => checkCredentials({ CADDY_ADMIN_URL: adminUrl });
+  expect(await judged()).toMatchObject([{ state: 'ok', says: expect.stringContaining('keep it on loopback') }]);
+  await endProcess(stateDir, 'caddy');
+  await removeScratch(stateDir);
+  expect(await judged()).toMatchObject([{ state: 'failed', remedy: 'renew CADDY_ADMIN_URL, or unset it' }]);
 });

@@ -13,7 +13,8 @@ it('ends the platform of a state folder, and does nothing where none runs', asyn
     HOLDFAST_TEMPORAL_PORT: String(await freePort()),
     HOLDFAST_TEMPORAL_UI_PORT: String(await freePort()),
   };
-  const down = () => runCommand({ command: process.execPath, args: ['src/cli/main.ts', 'down'], env });
+  const down = (...of: string[]) =>
+    runCommand({ command: process.execPath, args: ['src/cli/main.ts', 'down', ...of], env });
   const args = ['src/embedded/main.ts', '--only', 'temporal'];
   const platform = spawn(process.execPath, args, {
     env: { ...process.env, ...env },
@@ -28,4 +29,5 @@ it('ends the platform of a state folder, and does nothing where none runs', asyn
   expect(await ended).toBe(0);
   expect(await listProcesses(stateDir)).toEqual([]);
   expect((await down()).stdout).toContain('nothing runs');
+  expect(JSON.parse((await down('--json')).stdout)).toEqual({ ended: 0 });
 });

@@ -24,9 +24,14 @@ const override = {
   reason: 'holiday',
 };
 const rotation = { people: ['ada', 'bob'], every: 'day', from: dateOf(today - 20 * DAY_MS), handOver: '00:00' };
+const given = { to: 'bob', from: '2020-01-01T00:00:00Z', until: '2100-01-01T00:00:00Z' };
 const config = {
   ...settings,
-  people: ['responder', 'lead', 'cto', 'ada', 'bob'].map((name) => ({ name, roles: ['approver'] })),
+  people: ['responder', 'lead', 'cto', 'ada', 'bob'].map((name) => ({
+    name,
+    roles: ['approver'],
+    ...(name === 'cto' && { delegates: [given] }),
+  })),
   schedules: [{ name: 'shop', rotations: [rotation], overrides: [override] }],
   ladder: [
     { level: 'team', people: [], onCall: 'shop', wait: '5 minutes' },
@@ -57,10 +62,12 @@ it('says who is on call now and next, overrides to come, and whom each level wou
       { level: 'team', people: ['ada'] },
       { level: 'lead', people: ['lead'] },
     ],
+    delegations: [{ person: 'cto', to: 'bob', until: given.until }],
   });
   const text = await holdfast('oncall', 'shop');
   expect(text).toContain(`shop: ada is on call until ${dateOf(today + DAY_MS)} 00:00 UTC`);
   expect(text).toContain('override: cto from');
+  expect(text).toContain('bob decides instead of cto until 2100-01-01');
   await expect(holdfast('oncall', 'other')).rejects.toThrow('there is no schedule "other"; there are: shop');
 });
 
@@ -103,9 +110,10 @@ it('lists the ladders that are climbed, apart from incidents, and acknowledges o
   expect(await holdfast('ack', id, '--as', 'lead')).toContain(`acknowledge: sent to ${id}.escalation.0`);
   await until(async () => (await listed())[0]?.acknowledgedBy === 'lead');
   expect(await holdfast('escalations')).toContain('lead looks at it until');
-  await holdfast('hand-over', `${id}.escalation.0`, '--to', 'cto', '--as', 'lead');
+  const escalation = `${id}.escalation.0`;
+  expect(await json('hand-over', escalation, '--to', 'cto', '--as', 'lead')).toEqual({ to: 'cto', escalation });
   await until(async () => (await listed())[0]?.waitingFor.includes('cto') === true);
-  await holdfast('take-over', id, '--as', 'cto');
+  expect(await json('take-over', id, '--as', 'cto')).toEqual({ signal: 'takeOver', sentTo: escalation });
   await until(async () => (await listed()).length === 0);
   expect(await holdfast('escalations')).toBe('nobody is being paged');
   worker.shutdown();

@@ -13,6 +13,19 @@ const leaves = ({ commands }: Pick<Command, 'commands'>): Command[] =>
 const actsAs = (command: Command): boolean => command.options.some(({ long }) => long === '--as');
 const all = leaves(program);
 
+/** Each with why it prints for people alone. */
+const FOR_PEOPLE: Record<string, string> = {
+  start: 'stays up, and asks whoever looks on',
+  up: 'stays up until Ctrl-C',
+  mcp: 'speaks a protocol of its own',
+  completion: 'prints a script for a shell',
+};
+
+it('prints for a program where asked to, but for what is for people alone', () => {
+  const asText = all.filter(({ options }) => !options.some(({ long }) => long === '--json'));
+  expect(asText.map(pathOf).sort()).toEqual(Object.keys(FOR_PEOPLE).sort());
+});
+
 it('has a rule for each command, and none for what is no command', () => {
   expect(Object.keys(RULES).sort()).toEqual(all.map(pathOf).sort());
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { readAudit } from '../../src/audit.ts';
 import type { Status } from '../../src/contracts/index.ts';
 import { until } from '../support/until.ts';
+import { caller } from './caller.ts';
 import { startConsole, type ConsoleRig } from './rig.ts';
 
 let rig: ConsoleRig;
@@ -11,25 +12,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => rig[Symbol.asyncDispose]());
 
-async function call(
-  bearer: string,
-  method: string,
-  path: string,
-  body?: unknown,
-  headers: Record<string, string> = {},
-) {
-  const response = await fetch(`${rig.url}/api${path}`, {
-    method,
-    headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json', ...headers },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-  });
-  return {
-    status: response.status,
-    type: response.headers.get('content-type'),
-    headers: response.headers,
-    body: (await response.json()) as Record<string, unknown>,
-  };
-}
+const call = caller(() => rig.url);
 const session = (person: string) => rig.store.openSession(person, `${person}@example.com`);
 const token = (scopes: ('read' | 'respond' | 'deploy')[], services: string[] = []) =>
   rig.store.createToken({ name: 'robot', scopes, services, by: 'cto', expires: inAnHour() }).token;

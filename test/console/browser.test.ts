@@ -1,9 +1,12 @@
 /** The console in Chromium, from signing in to watching the service recover. */
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { createRecord } from '../../src/record.ts';
+import { startDrills } from '../../workers/digests.ts';
 import { BROWSER, LAUNCH } from '../support/temporal-ui.ts';
+import { until } from '../support/until.ts';
+import { accessibility } from './accessibility.ts';
 import { startPeople, type PeopleRig } from './people.ts';
 import { pathOf, startConsole, type ConsoleRig } from './rig.ts';
 
@@ -46,18 +49,6 @@ inBrowser('the console in a browser', () => {
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await page.getByRole('heading', { name: 'Now' }).waitFor();
     return page;
-  }
-  /** Serious findings of axe, by rule and element. */
-  async function accessibility(page: Page): Promise<string[]> {
-    const session = await page.context().newCDPSession(page); // past the policy of the page, which lets in no script but its own
-    await session.send('Runtime.evaluate', {
-      expression: readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'),
-    });
-    const { result } = await session.send('Runtime.evaluate', {
-      expression: `axe.run().then(({violations}) => JSON.stringify(violations.filter(({impact}) => impact === 'serious' || impact === 'critical').flatMap(({id, nodes}) => nodes.map(({html}) => id + ': ' + html))))`,
-      awaitPromise: true,
-    });
-    return JSON.parse(String(result.value)) as string[];
   }
   async function picture(page: Page, name: string): Promise<void> {
     const file = join(people.stateDir, name);
@@ -176,12 +167,19 @@ inBrowser('the console in a browser', () => {
 
   it.each(['light', 'dark'] as const)('fits every page on a phone, in the %s', async (colorScheme) => {
     const page = await signedIn('cto', { colorScheme });
+    const past = await rig.waiting();
+    await rig.client.workflow.getHandle(past.workflowId).signal('stop', { by: 'test' });
+    await rig.ended(past);
+    await startDrills(rig.client, 'holdfast', rig.settings);
+    const review = `/reviews/${past.workflowId}/${past.runId}`;
+    const shows = async (path: string, text: string) => (await rig.visitor('cto').get(path)).text.includes(text);
+    await until(async () => (await shows('/reviews', review)) && (await shows('/figures', '<h3>shop production</h3>')));
     const open = await rig.waiting();
-    const paths = ['/', '/deployments', '/on-call', '/past', '/audit', pathOf(open)];
-    for (const path of paths) {
+    const pages = ['/', '/deployments', '/on-call', '/past', '/audit', '/objectives', '/reviews', '/figures'];
+    for (const path of [...pages, review, pathOf(open)]) {
       await page.goto(rig.url + path);
       await page.getByRole('heading', { level: 1 }).waitFor();
-      await picture(page, `phone-${path.split('/')[1] || 'now'}-${colorScheme}.png`);
+      await picture(page, `phone-${path === review ? 'review' : path.split('/')[1] || 'now'}-${colorScheme}.png`);
       expect({ path, wide: await page.evaluate('document.documentElement.scrollWidth') }).toEqual({
         path,
         wide: PHONE.width,

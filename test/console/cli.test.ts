@@ -1,6 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { readAudit } from '../../src/audit.ts';
 import { startPeople, type PeopleRig } from './people.ts';
 import { startConsole, type ConsoleRig } from './rig.ts';
 
@@ -107,6 +108,38 @@ it('makes, lists and revokes tokens for an admin, and for nobody else', async ()
   expect(await cli(['token', 'revoke', made.id])).toMatchObject({ exitCode: 0 });
   expect((await who()).status).toBe(401);
   expect(await cli(['token', 'revoke', made.id])).toMatchObject({ exitCode: 4 });
+});
+
+it('holds changes, deployments and alerts up, and lets them go on, as whoever has signed in; and prints that for a program', async () => {
+  const json = async (...args: string[]) =>
+    JSON.parse((await cli([...args, '--json'])).stdout) as Record<string, unknown> | object[];
+  await login('responder');
+  expect(await json('freeze', 'shop', 'staging', '--reason', 'year end')).toEqual({
+    service: 'shop',
+    environment: 'staging',
+    freeze: { reason: 'year end' },
+  });
+  expect(await cli(['freeze', 'shop', 'moon', '--reason', 'year end'])).toMatchObject({ exitCode: 4 });
+  expect(await json('unfreeze', 'shop', 'staging')).toMatchObject({ freeze: null });
+  expect(await json('kill-switch', 'on', 'shop', '--reason', 'a key leaked')).toEqual({ service: 'shop', on: true });
+  expect(await json('kill-switch', 'off', 'shop')).toEqual({ service: 'shop', on: false });
+  const silence = await json('silence', 'alertname=Odd', '--for', '1 hour', '--reason', 'a drill');
+  expect(silence).toMatchObject({ by: 'responder', match: { alertname: 'Odd' } });
+  expect(await json('silences')).toEqual([silence]);
+  const { id } = silence as { id: string };
+  expect(await json('unsilence', id)).toEqual({ ended: id });
+  expect(await cli(['unsilence', id])).toMatchObject({ exitCode: 4 });
+  expect(await json('logout')).toEqual({ signedOut: true });
+  expect(await cli(['kill-switch', 'on', 'shop'])).toMatchObject({ exitCode: 5 });
+  const done = readAudit(rig.stateDir, 20).filter(({ via, result }) => via === 'api' && result === 'done');
+  expect(done.map(({ who, what }) => `${who}: ${what}`).slice(0, 6)).toEqual([
+    'responder: unsilence',
+    'responder: silence',
+    'responder: kill switch off',
+    'responder: kill switch on',
+    'responder: unfreeze',
+    'responder: freeze',
+  ]);
 });
 
 it('shows the audit trail, and finds that somebody has changed it', async () => {

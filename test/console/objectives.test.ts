@@ -2,6 +2,7 @@ import { chromium } from 'playwright-core';
 import { monitored } from '../../src/operations/objectives.ts';
 import { serving, type Answer } from '../activities/http-server.ts';
 import { until } from '../support/until.ts';
+import { accessibility } from './accessibility.ts';
 import { startConsole, type ConsoleRig } from './rig.ts';
 import { settings } from './settings.ts';
 import { LAUNCH } from '../support/temporal-ui.ts';
@@ -54,6 +55,10 @@ it('shows of each objective how it stands, what is left, how fast it burns and i
     await page.goto(`${rig.url}/objectives`);
     await page.getByRole('img', { name: /error ratio/ }).waitFor();
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390);
+    for (const colorScheme of ['dark', 'light'] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect(await accessibility(page)).toEqual([]);
+    }
     expect(complaints).toEqual([]);
     if (process.env['HOLDFAST_PICTURES'])
       await page.screenshot({ path: `${process.env['HOLDFAST_PICTURES']}/console-objectives.png` });

@@ -3,8 +3,10 @@ import { Settings } from '../../src/contracts/index.ts';
 import { settings } from './settings.ts';
 
 const people = ['approver', 'lead', 'cto'];
+const delegates = [{ to: 'lead', from: '2026-06-01T00:00:00Z', until: '2026-06-08T08:00:00Z' }];
 const scheduled = Settings.parse({
   ...settings,
+  people: settings.people.map((one) => (one.name === 'approver' ? { ...one, delegates } : one)),
   ladder: [
     { level: 'team', people: [], onCall: 'shop', wait: '5 minutes' },
     { level: 'engineering-lead', people: ['lead'], wait: '10 minutes' },
@@ -38,6 +40,7 @@ it('says who is on call now, the next hand-over in local time, overrides and swa
   expect(text).toContain('You are on call now: team.');
   expect(text).toContain('For shop, mail.');
   expect(text).toMatch(/team approver by shop 5 minutes engineering lead lead 10 minutes/);
+  expect(text).toMatch(/lead decides instead of approver, and is asked to, until 2026-06-08 08:00 UTC/);
   expect(text).toContain('critical: engineering lead');
   expect(text).toContain('Now approver, until 2026-06-02 09:00 +02:00 Europe/Berlin');
   expect(text).toContain('Next lead, from 2026-06-02 09:00 +02:00 Europe/Berlin');
@@ -52,6 +55,7 @@ it('says who is on call now, the next hand-over in local time, overrides and swa
 it('says plainly that nobody is on call where a gap has come', async () => {
   const text = await shownTo('lead', '2026-06-25T12:00:00Z');
   expect(text).toMatch(/team nobody by shop/);
+  expect(text).not.toContain('decides instead');
   expect(text).toContain('You are on call now: engineering lead.');
   expect(await shownTo('viewer', '2026-06-25T12:00:00Z')).toContain('You are not on call now.');
 });

@@ -195,3 +195,31 @@ it('counts people and not clicks where two must approve, and tells who has decid
   await rig.client.workflow.getHandle('deployment.mail.production').signal('stop', { by: 'test' });
   await rig.client.workflow.getHandle('deployment.mail.production', runId).result();
 });
+
+it('shows until when a canary bakes, by the configuration, where its step stands', async () => {
+  const workflowId = 'deployment.shop.production';
+  const { firstExecutionRunId: runId } = await rig.client.workflow.start('productionDeployment', {
+    workflowId,
+    taskQueue: 'holdfast',
+    args: [{ service: 'shop', environment: 'production', ref: '1.4.0', orderedBy: 'console:responder' }],
+  });
+  const path = `/runs/${workflowId}/${runId}`;
+  await until(async () => (await rig.status(workflowId, runId)).phase === 'waiting');
+  for (const person of ['approver', 'lead'])
+    await rig.visitor(person).send(path, `${path}/decide`, { verdict: 'approved' });
+  const baking = async () =>
+    (await rig.status(workflowId, runId)).steps?.find(
+      ({ name, state }) => name.startsWith('Canary') && state === 'running',
+    );
+  await until(async () => (await baking()) !== undefined);
+  const end = new Date(Date.parse((await baking())?.at ?? '') + 600_000).toISOString();
+  const shown = new RegExp(
+    `Bakes until <time datetime="${end}">[^<]*${end.slice(11, 19)} UTC</time>[^]*data-left>in 9 min`,
+  );
+  const viewer = rig.visitor('viewer');
+  await until(async () => shown.test((await viewer.get('/deployments')).text));
+  expect((await viewer.get(path)).text).toMatch(shown);
+  await rig.client.workflow.getHandle(workflowId, runId).signal('stop', { by: 'test' });
+  await rig.client.workflow.getHandle(workflowId, runId).result();
+  expect((await viewer.get(path)).text).not.toContain('Bakes');
+});

@@ -12,14 +12,20 @@ import { startTemporal } from '../../src/embedded/temporal.ts';
 import { startGateway } from '../../src/gateway/gateway.ts';
 import * as sources from '../../src/gateway/sources/index.ts';
 import { endProcess } from '../../src/processes.ts';
+import { incidentId } from '../../src/runbook/catalogue.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import { runbooks, scratch } from '../gateway/rig.ts';
 import { until } from '../support/until.ts';
 import { settings as defaults } from './settings.ts';
 import { visitor } from './visitor.ts';
 
+/** What workers and their workflows have warned of, in this process. */
+const warned: string[] = [];
 Runtime.install({
-  logger: new DefaultLogger('ERROR'),
+  logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
+    if (level === 'WARN') warned.push(message);
+    else console.error(message, meta);
+  }),
   telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
 });
 
@@ -83,22 +89,21 @@ export async function startConsole(
     store,
     simulator,
     logged,
+    warned,
     status,
     /** Somebody whose session is open already. */
     visitor: (person: string) => visitor(url, store.openSession(person, `${person}@example.com`)),
     /** An incident that waits for a decision. */
     async waiting(change: Partial<Incident> = {}): Promise<Status> {
-      const { service = 'shop' } = change;
+      const scope = { service: 'shop', environment: 'production', ...change };
       Object.assign(simulator.world, { running: 'v2', previous: 'v1', errorRatio: 0.2 });
-      const workflowId = `incident.${service}.high-error-rate`;
+      const workflowId = incidentId(scope, 'high-error-rate');
       const incident: Incident = {
-        service,
-        environment: 'production',
         severity: 'critical',
         summary: '20 % of the requests fail',
         openedAt: new Date().toISOString(),
         openedBy: 'alert:test',
-        ...change,
+        ...scope,
       };
       const args: [Incident] = [incident];
       const { firstExecutionRunId: runId } = await client.workflow.start('highErrorRate', {

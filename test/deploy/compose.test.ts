@@ -28,9 +28,9 @@ it('pins each image to an exact version', () => {
   }
 });
 
-it('publishes the gateway and the Temporal UI, on loopback, and nothing else', () => {
+it('publishes the gateways by what stands before them, and the Temporal UI, on loopback, and nothing else', () => {
   expect(services.flatMap(([name, { ports }]) => (ports ?? []).map((port) => `${name} ${port}`))).toEqual([
-    'gateway 127.0.0.1:4100:4100',
+    'front 127.0.0.1:4100:4100',
     'temporal-ui 127.0.0.1:8233:8080',
   ]);
   expect(compose.networks['internal']).toEqual({ internal: true });
@@ -72,8 +72,11 @@ it('hands secrets over as files that the script makes, and none in the environme
   expect(textOf('.gitignore')).toContain('deploy/secrets/');
 });
 
-it('gives the key that signs decisions to the gateway alone', () => {
-  expect(namesOf(({ secrets }) => secrets?.includes('HOLDFAST_DECISION_PRIVATE_KEY') === true)).toEqual(['gateway']);
+it('gives the key that signs decisions to the gateways alone', () => {
+  expect(namesOf(({ secrets }) => secrets?.includes('HOLDFAST_DECISION_PRIVATE_KEY') === true)).toEqual([
+    'gateway-1',
+    'gateway-2',
+  ]);
 });
 
 it('brings the schema of the record up to date before anything reads it, as its owner, which nothing else is', () => {
@@ -86,7 +89,8 @@ it('brings the schema of the record up to date before anything reads it, as its 
 
 it("lets people sign in at the gateway by the record's accounts, and the Temporal UI decode with their session", () => {
   const wired = (given: Record<string, string>) => {
-    const { gateway, 'temporal-ui': ui } = composed(given).services;
+    const { 'gateway-1': gateway, 'gateway-2': other, 'temporal-ui': ui } = composed(given).services;
+    expect(other).toEqual(gateway);
     const { HOLDFAST_PUBLIC_URL = '', HOLDFAST_TEMPORAL_UI_URL = '', ...rest } = gateway?.environment ?? {};
     expect(rest['HOLDFAST_AUTH_URL']).toBe(rest['RECORD_SUPABASE_URL']);
     expect(gateway?.secrets).toContain('HOLDFAST_AUTH_KEY');
@@ -128,7 +132,7 @@ it('takes a hosted project in place of the record, which is a profile that nothi
   );
   expect(insisting.filter(({ name, on }) => inProfile.includes(on) && !inProfile.includes(name))).toEqual([]);
   const urls = (given: Record<string, string>) =>
-    ['gateway', 'worker-1', 'doctor'].map(
+    ['gateway-1', 'worker-1', 'doctor'].map(
       (name) => composed(given).services[name]?.environment?.['RECORD_SUPABASE_URL'],
     );
   expect(new Set(urls({}))).toEqual(new Set(['http://record:8000']));

@@ -3,7 +3,7 @@ import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Client as Database } from 'pg';
-import { readAudit } from '../../src/audit.ts';
+import { readAudit, verifyAudit } from '../../src/audit.ts';
 import type { GameDayReport } from '../../src/cli/gameday/follow.ts';
 import type { Status } from '../../src/contracts/index.ts';
 import { pgbouncerBinary } from '../../src/embedded/pgbouncer.ts';
@@ -117,6 +117,15 @@ inBrowser(
     const at = (kind: string) => Date.parse(timeline.find((line) => line.kind === kind)?.at ?? '');
     expect(at('acted') - at('approved')).toBeLessThan(30_000); // seconds, on a machine that does much else too
     await rig.assertDocumented(report.incident);
+    const audited = readAudit(stateDir, 100).filter(({ via, on }) => via === 'worker' && on === `${ID}/${open.runId}`);
+    expect(audited.reverse().map(({ who, what, result }) => `${who}: ${what} ${result}`)).toEqual([
+      'responder: one-time code refused',
+      'lead: one-time code refused', // it is not lead's
+      'responder: one-time code done',
+      'holdfast: grant roll-back done',
+      'responder: roll-back done',
+    ]);
+    expect(verifyAudit(stateDir).fault).toBeUndefined();
   },
   240_000,
 );
@@ -202,7 +211,7 @@ withPool(
 /** Game days that follow each other within ten minutes are no flapping, for which a resolved alert would not be believed. */
 function forgetFlaps(): void {
   const inbox = new DatabaseSync(join(stateDir, 'inbox.sqlite'), { timeout: 5000 });
-  inbox.exec('delete from flaps');
+  inbox.exec('delete from flapping');
   inbox.close();
 }
 const watched = prometheusBinary === undefined || alertmanagerBinary === undefined ? it.skip : it;

@@ -36,7 +36,8 @@ function note(count: number, of: Audited = entry): void {
 }
 const verify = () => verifyTrail(stateDir, recordOf(env));
 const recorded = (count: number) => until(async () => (await verify()).recorded === count);
-const keeping = (log: string[] = []) => keepAudit({ stateDir, env, log: (line) => void log.push(line), everyMs: 50 });
+const keeping = (log: string[] = []) =>
+  keepAudit({ stateDir, env, leads: () => true, log: (line) => void log.push(line), everyMs: 50 });
 
 it('keeps every entry in the record once, those of before and after a restart too', async () => {
   note(450);

@@ -44,6 +44,7 @@ afterEach(async () => {
 const dispatch = (inbox: Inbox) => {
   const dispatcher = startDispatcher({
     inbox,
+    leads: () => true,
     client: temporal.client,
     taskQueue: TASK_QUEUE,
     log: (line) => void logged.push(line),

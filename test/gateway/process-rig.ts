@@ -27,10 +27,10 @@ export function forEachTest(end: (stateDir: string) => Promise<void> = async () 
 }
 
 /** The gateway as a process of its own, as `npm run gateway` starts it. */
-export async function startGatewayProcess(stateDir: string, change: Record<string, string>) {
+export async function startGatewayProcess(stateDir: string, change: Record<string, string>, name = 'gateway') {
   const started = await startProcess({
     stateDir,
-    name: 'gateway',
+    name,
     command: process.execPath,
     args: ['src/gateway/main.ts'],
     cwd: ROOT,
@@ -39,7 +39,7 @@ export async function startGatewayProcess(stateDir: string, change: Record<strin
   let url: string | undefined;
   await until(async () => {
     const log = await lastLines(started.logFile);
-    if ((await findProcess(stateDir, 'gateway')) === undefined) throw new Error(log);
+    if ((await findProcess(stateDir, name)) === undefined) throw new Error(log);
     url = /ready on (http:\S+)\s*$/.exec(log)?.[1];
     if (url === undefined) return false;
     return await fetch(`${url}/healthz`).then(

@@ -5,7 +5,7 @@ import { settings as configured } from './rig.ts';
 import { watchHeartbeats } from '../../src/gateway/heartbeats.ts';
 import { openInbox, type Inbox } from '../../src/gateway/inbox.ts';
 import { spacingMs } from '../../src/gateway/dispatcher.ts';
-import { openSilences } from '../../src/gateway/silences.ts';
+import { openSilences } from '../../src/silences.ts';
 import { alertOf } from '../../src/gateway/source.ts';
 import * as rig from './rig.ts';
 import { until } from '../support/until.ts';
@@ -25,8 +25,8 @@ afterEach(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-const store = (key: string, resolved = false, team = 'a') => {
-  const alert = alertOf({ source: 'test', key, name: 'HighErrorRate', resolved, labels: { team } });
+const store = (key: string, resolved = false, team = 'a', name = 'HighErrorRate') => {
+  const alert = alertOf({ source: 'test', key, name, resolved, labels: { team } });
   return inbox.store({ source: 'test', raw: Buffer.from(key), alerts: [{ alert, target }] });
 };
 const reach = () => {
@@ -74,9 +74,19 @@ it('tells an incident how often its alerts fired and resolved again within ten m
     expect(reach()?.batch).toMatchObject({ status: 'resolved', flaps: i + 1 });
   }
   using db = new DatabaseSync(join(folder.stateDir, 'inbox.sqlite'));
-  db.exec(`update flaps set at = '2026-01-01T00:00:00.000Z'`);
+  db.exec(`update flapping set at = '2026-01-01T00:00:00.000Z'`);
   await store('k9');
   expect(reach()?.batch).not.toHaveProperty('flaps');
+});
+
+it('takes alerts of one name for one that flaps when the last of them resolves, and those of several names apart', async () => {
+  for (const key of ['host-1', 'host-2', 'host-3']) await store(key);
+  for (const key of ['host-1', 'host-2']) await store(key, true);
+  expect(reach()?.batch).not.toHaveProperty('flaps'); // one host still fires
+  await store('host-3', true);
+  expect(reach()?.batch).toMatchObject({ status: 'resolved', flaps: 1 });
+  for (const resolved of [false, true]) await store('slow', resolved, 'a', 'SlowResponses');
+  expect(reach()?.batch.flaps).toBe(1);
 });
 
 it('keeps a run under 5,000 events in a day of flapping, a batch being four of them', () => {
@@ -92,6 +102,7 @@ describe('a heartbeat', () => {
       settings: { ...configured, heartbeats: heartbeats as typeof configured.heartbeats },
       runbooks: rig.runbooks,
       inbox,
+      leads: () => true,
       stored: () => undefined,
       log: (line) => {
         throw new Error(line);

@@ -7,8 +7,12 @@ import { until } from '../support/until.ts';
 const INCIDENT = 'incident.shop.high-error-rate';
 const SECOND = 1000;
 
-const of = forEachTest((stateDir) => endProcess(stateDir, 'gateway', 0));
-const startGateway = (TEMPORAL_ADDRESS = of.temporal.address) => startGatewayProcess(of.stateDir, { TEMPORAL_ADDRESS });
+const of = forEachTest(async (stateDir) => {
+  await endProcess(stateDir, 'gateway', 0);
+  await endProcess(stateDir, 'other', 0);
+});
+const startGateway = (TEMPORAL_ADDRESS = of.temporal.address, name = 'gateway') =>
+  startGatewayProcess(of.stateDir, { TEMPORAL_ADDRESS }, name);
 
 it('makes one incident and few signals of 2,000 deliveries of one alert and 500 alerts, and counts each', async () => {
   const { url } = await startGateway();
@@ -71,6 +75,25 @@ it('has every alert that it answered 202 for when it is killed in the middle of 
   expect(distinct).toBe(deliveries);
   expect(distinct).toBeGreaterThanOrEqual(accepted);
   expect(distinct).toBeLessThanOrEqual(accepted + 50); // stored, but the answer was cut off
+});
+
+it('goes on by the other gateway when the one of two that leads is killed in a storm, loses nothing and counts none twice', async () => {
+  const leading = await startGateway();
+  const other = await startGateway(of.temporal.address, 'other');
+  let accepted = 0;
+  await inParallel(1000, async (i) => {
+    const { url } = i % 2 === 0 ? leading : other;
+    const answer = await rig.postAlertmanager(url, rig.group({ instance: `${i}` })).catch(() => undefined);
+    if (answer?.status !== 202) return;
+    accepted += 1;
+    if (accepted === 300) process.kill(leading.pid, 'SIGKILL');
+  });
+  expect(accepted).toBeGreaterThanOrEqual(500); // all of the other one's
+  await until(async () => /inbox_waiting 0$/m.test(await (await fetch(`${other.url}/metrics`)).text()));
+  const { distinct, deliveries } = await of.temporal.counted(INCIDENT);
+  expect(distinct).toBe(deliveries);
+  expect(distinct).toBeGreaterThanOrEqual(accepted);
+  expect(distinct).toBeLessThanOrEqual(accepted + 50);
 });
 
 it('ends on SIGTERM with what it had begun', async () => {

@@ -15,6 +15,7 @@ const of = forEachTest();
 const watch = (client: Client, lateMs = LATE_MS) => {
   const watchdog = startWatchdog({
     stateDir: of.stateDir,
+    leads: () => true,
     client,
     settings: rig.settings,
     pageFirstLevel: createPager({

@@ -95,3 +95,11 @@ it.each<[string, Status, Rule | undefined, string]>([
 ])('says what comes of a question that nobody answers: %s', (_, status, rule, words) =>
   expect(told(status, rule)).toContain(words),
 );
+
+it('names whoever decides instead of somebody of the ladder', () => {
+  const always = { from: '2020-01-01T00:00:00Z', until: '2100-01-01T00:00:00Z' };
+  const settings = settingsWith();
+  const away = settings.people.map((one) => ({ ...one, delegates: [{ to: `${one.name}s-deputy`, ...always }] }));
+  const { follows } = unanswered(asked({ waitingFor: ['adas-deputy'] }), { ...settings, people: away });
+  expect(follows).toBe('bens-deputy (engineering lead) will be asked; nothing is changed');
+});

@@ -49,6 +49,11 @@ it.each<[string, SignedDecision, string]>([
   ['another run', decision({ runId: 'run-0' }), 'for another run'],
   ['another incident', decision({ workflowId: 'incident.shop.triage' }), 'for another run'],
   ['another proposal', decision({ digest: '0'.repeat(64) }), 'another proposal is open'],
+  [
+    'another environment',
+    decision({ digest: digestOf(proposal.id, { ...action, environment: 'staging' }, expiresAt) }),
+    'another proposal is open',
+  ],
   ['a time that is over', decision({ expiresAt: new Date(NOW).toISOString() }), 'has expired'],
   ['an unknown key', decision({ keyId: 'other' }), 'no key "other"'],
   ['an unknown person', decision({ person: 'nobody' }), '"nobody" is not a person of the configuration'],
@@ -72,10 +77,11 @@ it('signs equal values as equal bytes, whatever the order of their fields', () =
   expect(canonical({ b: [{ d: 1, c: 2 }], a: null })).toBe(canonical({ a: null, b: [{ c: 2, d: 1 }] }));
 });
 
-it('gives another action, another number and another end each its own digest', () => {
+it('gives another action, another environment, another number and another end each its own digest', () => {
   const digests = [
     proposal.digest,
     digestOf(proposal.id, { ...action, to: 'v0' }, expiresAt),
+    digestOf(proposal.id, { ...action, environment: 'staging' }, expiresAt),
     digestOf(`${RUN.workflowId}/${RUN.runId}#2`, action, expiresAt),
     digestOf(proposal.id, action, new Date(NOW).toISOString()),
   ];

@@ -5,7 +5,6 @@ import { createSimulator, simulatedPolicy } from '../../activities/simulator.ts'
 import { loadConfig } from '../../src/config.ts';
 import { Incident, Settings, type Status } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
-import { createTracing } from '../../src/tracing.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import { createLaboratories } from '../../workers/laboratories.ts';
 import { settings as shop } from '../activities/settings.ts';
@@ -26,7 +25,6 @@ const incident = (service: string) =>
     openedBy: 'alert:test',
   });
 const config = loadConfig({ HOLDFAST_STATE_DIR: '/nonexistent' });
-const tracing = createTracing('worker', config, () => undefined);
 
 it('measures one at a time on a task queue of its own, while the worker serves all else', async () => {
   const { ports } = createSimulator({
@@ -50,7 +48,7 @@ it('measures one at a time on a task queue of its own, while the worker serves a
       return [];
     },
   };
-  const laboratories = await createLaboratories({ connection, config, settings, activities, tracing });
+  const laboratories = await createLaboratories({ connection, config, settings, activities, interceptors: [] });
   expect(laboratories.map(({ options }) => options.taskQueue)).toEqual([LABORATORY]);
   const running = laboratories.map((worker) => worker.run());
   try {
@@ -91,5 +89,5 @@ it('measures one at a time on a task queue of its own, while the worker serves a
 
 it('has none where this machine has no browser', async () => {
   const connection = undefined as unknown as NativeConnection; // nothing is asked of it
-  expect(await createLaboratories({ connection, config, settings, activities: {}, tracing })).toEqual([]);
+  expect(await createLaboratories({ connection, config, settings, activities: {}, interceptors: [] })).toEqual([]);
 });

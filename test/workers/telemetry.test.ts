@@ -4,6 +4,7 @@ import { Client, Connection } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { createSimulator } from '../../activities/simulator.ts';
+import { openAudit } from '../../src/audit.ts';
 import { loadConfig } from '../../src/config.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { startTemporal } from '../../src/embedded/temporal.ts';
@@ -39,10 +40,10 @@ const effects = (kind: string, result: string) => counted('holdfast_effects_tota
 
 it('counts what deployments do to the world as effects, from zero on, and what was called back as no failure', async () => {
   const run = async (activityType: string, does: () => Promise<unknown>) => {
-    const interceptors = activityInterceptors(
-      config(),
-      createTracing('worker', config(), () => undefined),
-    );
+    const interceptors = activityInterceptors(config(), {
+      tracing: createTracing('worker', config(), () => undefined),
+      trail: { audit: openAudit(stateDir), log: () => undefined },
+    });
     const order = { service: 'shop', environment: 'production', key: 'deployment#1' };
     await new MockActivityEnvironment({ activityType }, { interceptors }).run(does, order).catch(() => undefined);
   };

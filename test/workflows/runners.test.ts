@@ -88,6 +88,23 @@ it('gives one release its traffic through the runner', async () => {
   expect(run.calls.filter(reaches)).toEqual([]);
 });
 
+it.each([
+  [false, 'verified'],
+  [true, 'unverified'],
+])('has what a game day releases as good only where it is not to go wrong: bad %s, %s', async (bad, expected) => {
+  const told: unknown[] = [];
+  const run = await start(
+    'deployRelease',
+    { service: 'shop', environment: 'production', ref: 'v3', bad },
+    {
+      policy: async () => ({ ...(await policy()), unapprovedReleases: true }),
+      reportChange: async ({ running, result: ended }) => void told.push({ running, result: ended }),
+    },
+  );
+  await run.handle.result();
+  expect(told).toEqual([{ running: 'v3', result: expected }]);
+});
+
 it('watches through the runner, and measures there what an incident has cost', async () => {
   const monitor = await start('monitorService', {
     service: 'shop',

@@ -99,7 +99,7 @@ const CREDENTIALS: Credential[] = [
   {
     system: 'caddy',
     variable: 'CADDY_ADMIN_URL',
-    ask: (_, url) => ({ url: `${base(url)}/config/` }),
+    ask: (_, url) => ({ url: `${base(url)}/config/`, headers: { origin: base(url) } }), // without one Caddy refuses a `fetch`
     untold: 'whoever reaches the admin address directs the traffic: keep it on loopback or on a socket',
   },
 ];

@@ -2,7 +2,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Next } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { z } from 'zod';
-import { audit } from '../../operations/audited.ts';
+import { audit } from '../../audit.ts';
 import { createLimiter } from '../../limiter.ts';
 import { refusalOf, type Parts } from '../parts.ts';
 import { principalOf, whyNot } from '../rights.ts';
@@ -13,6 +13,9 @@ import { onceByKey } from './keys.ts';
 import { TITLES, type Endpoint } from './endpoint.ts';
 import { runRoutes } from './runs.ts';
 import { serviceRoutes } from './services.ts';
+import { controlRoutes } from './control.ts';
+import { reviewRoutes } from './reviews.ts';
+import { silenceRoutes } from './silences.ts';
 import { accessRoutes } from './access.ts';
 
 const MINUTE_MS = 60_000;
@@ -58,11 +61,11 @@ export function createApi(
       unknown.headers.set('www-authenticate', 'Bearer');
       return unknown;
     }
-    const id = c.req.param('id');
-    const why = whyNot(principal, rule, id?.includes('.') ? serviceOf(id) : undefined);
+    const { id, service } = c.req.param() as { id?: string; service?: string };
+    const why = whyNot(principal, rule, id?.includes('.') ? serviceOf(id) : service);
     if (why !== undefined) {
       const what = `${c.req.method} ${c.req.path}`;
-      audit(parts, { who: principal.name, via: 'api', what, on: id ?? '', result: 'refused', detail: why });
+      audit(parts, { who: principal.name, via: 'api', what, on: id ?? service ?? '', result: 'refused', detail: why });
       return problem(c, 403, why);
     }
     c.set('principal', principal);
@@ -88,6 +91,9 @@ export function createApi(
 
   runRoutes(endpoint, parts);
   serviceRoutes(endpoint, parts);
+  controlRoutes(endpoint, parts);
+  silenceRoutes(endpoint, parts);
+  reviewRoutes(endpoint, parts);
   accessRoutes(endpoint, parts, sessions, addressOf);
 
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });

@@ -1,7 +1,20 @@
 import { z } from '@hono/zod-openapi';
-import { Ballot, DeploymentOrder, Ledger, Status } from '../../contracts/index.ts';
+import {
+  Ballot,
+  CauseWord,
+  DeploymentOrder,
+  Duration,
+  Freeze,
+  ItemWord,
+  Learned,
+  Ledger,
+  Review,
+  Status,
+} from '../../contracts/index.ts';
 import { OnCallReport } from '../../operations/on-call.ts';
-import { ListedRun, RunFilter } from '../../operations/runs.ts';
+import { REVIEWED, REVIEWED_RUN } from '../../operations/reviews.ts';
+import { ListedRun, RUN_ID, RunFilter } from '../../operations/runs.ts';
+import { Silence as Kept } from '../../silences.ts';
 import { ApiToken, Scope } from '../store.ts';
 
 // A schema that was made before zod knew of OpenAPI has no name in it: `extend({})` makes it anew.
@@ -19,7 +32,7 @@ export const ListQuery = RunFilter.omit({ kind: true });
 export const RunParam = z.object({
   id: z
     .string()
-    .regex(/^(incident|deployment|rollback|break-glass)\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,60}$/)
+    .regex(RUN_ID)
     .openapi({ param: { name: 'id', in: 'path' }, example: 'incident.shop.high-error-rate' }),
 });
 export const RunQuery = z.object({ run: z.uuid().optional().openapi({ description: 'An earlier run of this id' }) });
@@ -76,6 +89,71 @@ export const Services = z
     ),
   })
   .openapi('Services');
+
+export const ServiceParam = z.object({
+  service: z
+    .string()
+    .regex(/^[a-z0-9-]{1,40}$/)
+    .openapi({ param: { name: 'service', in: 'path' }, example: 'shop' }),
+});
+export const KillSwitchBody = z
+  .object({ on: z.boolean(), reason: z.string().trim().max(300).default('') })
+  .strict()
+  .openapi('KillSwitch', { description: 'While it is on Holdfast changes nothing of the service' });
+export const FreezeBody = Freeze.omit({ by: true })
+  .extend({ environment: Ledger.shape.environment, reason: z.string().trim().min(1).max(300) })
+  .strict()
+  .openapi('Freeze', { description: 'Without `until` it holds until it is taken away' });
+export const UnfreezeBody = z.object({ environment: Ledger.shape.environment }).strict().openapi('Unfreeze');
+
+export const Silence = Kept.extend({}).openapi('Silence', {
+  description: 'Alerts with all of these labels open and join nothing until then',
+});
+export const Silences = z.object({ silences: z.array(Silence) }).openapi('Silences');
+export const NewSilence = z
+  .object({
+    match: z
+      .record(z.string().min(1).max(100), z.string().max(300))
+      .refine((labels) => Object.keys(labels).length > 0, 'name a label at least')
+      .openapi({ minProperties: 1, example: { alertname: 'HighErrorRate', service: 'shop' } }),
+    for: Duration.max(40).openapi({ example: '2 hours' }),
+    reason: z.string().trim().min(1).max(300),
+  })
+  .strict()
+  .openapi('NewSilence');
+
+export const ReviewsQuery = z.object({
+  search: z.string().max(100).optional().openapi({ description: 'Words that must all be in it' }),
+  service: RunFilter.shape.service,
+  open: z.enum(['true', 'false']).default('false').openapi({ description: 'Those with open action items alone' }),
+  limit: RunFilter.shape.limit,
+  cursor: RunFilter.shape.cursor,
+});
+export const ReviewList = z
+  .object({ reviews: z.array(Learned), cursor: z.string().optional(), unknown: z.string().optional() })
+  .openapi('ReviewList', {
+    description: 'Newest first; `cursor` leads to the next page, `unknown` says what could not be read',
+  });
+export const ReviewParam = z.object({
+  id: z
+    .string()
+    .regex(REVIEWED)
+    .openapi({ param: { name: 'id', in: 'path' }, example: 'incident.shop.high-error-rate' }),
+  run: z
+    .string()
+    .regex(REVIEWED_RUN)
+    .openapi({ param: { name: 'run', in: 'path' }, description: 'The run that it is of' }),
+});
+export const ReviewShown = Review.extend({}).openapi('Review');
+export const CauseBody = CauseWord.omit({ by: true }).strict().openapi('Cause');
+export const ItemParam = ReviewParam.extend({
+  item: z
+    .string()
+    .regex(/^[a-z0-9-]{1,40}$/)
+    .openapi({ param: { name: 'item', in: 'path' }, example: 'confirm-the-cause' }),
+});
+export const ItemDoneBody = ItemWord.pick({ text: true }).strict().openapi('ItemDone');
+export const ItemChangeBody = ItemWord.pick({ owner: true, dueAt: true }).strict().openapi('ItemChange');
 
 export const OnCall = OnCallReport.extend({}).openapi('OnCall');
 

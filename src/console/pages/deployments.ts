@@ -1,7 +1,9 @@
 import { html } from 'hono/html';
+import type { Settings } from '../../contracts/index.ts';
 import type { EnvironmentHealth } from '../../operations/services.ts';
 import type { Board, OpenRun } from '../board.ts';
 import type { ListedRun } from '../../operations/runs.ts';
+import { bakeTimer } from './bake.ts';
 import { csrfField, moment, page, type Html, type Viewer } from './layout.ts';
 import { runningNow } from './now.ts';
 import { openProposal, runPath } from './proposal.ts';
@@ -10,11 +12,11 @@ import { steps } from './run.ts';
 /** Per environment: what runs, what is verified good, the step it stands at; and how to start, and how to go back. */
 export function deploymentsPage(
   viewer: Viewer,
-  of: { board: Board; past: ListedRun[]; told?: string | undefined },
+  of: { board: Board; settings: Settings; past: ListedRun[]; told?: string | undefined },
 ): Html {
-  const { board, past, told } = of;
+  const { board, settings, past, told } = of;
   const cards = board.services.flatMap(({ service, environments }) =>
-    environments.map((environment) => card(viewer, service, environment, board)),
+    environments.map((environment) => card(viewer, service, environment, { board, settings })),
   );
   const body = html`<h1>Deployments</h1>
     ${board.away === undefined ? cards : html`<p class="error">${board.away}</p>`}
@@ -43,7 +45,12 @@ export const runsList = (runs: ListedRun[]): Html =>
         )}
       </ol>`;
 
-function card(viewer: Viewer, service: string, one: EnvironmentHealth, board: Board): Html {
+function card(
+  viewer: Viewer,
+  service: string,
+  one: EnvironmentHealth,
+  { board, settings }: { board: Board; settings: Settings },
+): Html {
   const { environment, ledger } = one;
   const runs = board.deployments.filter((run) => run.service === service && run.environment === environment);
   const verified = (ledger?.verified ?? []).slice(0, 5);
@@ -70,11 +77,12 @@ function card(viewer: Viewer, service: string, one: EnvironmentHealth, board: Bo
               <dd class="warning">by ${ledger.freeze.by}: ${ledger.freeze.reason}</dd>`
       }
     </dl>
-    ${runs.map(running)} ${viewer.principal.rights.has('deploy') ? forms(viewer, service, environment, verified) : ''}
+    ${runs.map((run) => running(run, settings))}
+    ${viewer.principal.rights.has('deploy') ? forms(viewer, service, environment, verified) : ''}
   </section>`;
 }
 
-function running(run: OpenRun): Html {
+function running(run: OpenRun, settings: Settings): Html {
   const { status } = run;
   const proposal = status === undefined ? undefined : openProposal(status);
   return html`<div class="${proposal === undefined ? '' : 'ask'}">
@@ -85,10 +93,11 @@ function running(run: OpenRun): Html {
     ${
       status === undefined
         ? ''
-        : html`<details id="steps-${run.runId}">
-            <summary>Steps</summary>
-            ${steps(status)}
-          </details>`
+        : html`${bakeTimer(status, settings)}
+            <details id="steps-${run.runId}">
+              <summary>Steps</summary>
+              ${steps(status)}
+            </details>`
     }
   </div>`;
 }

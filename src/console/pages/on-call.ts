@@ -2,14 +2,14 @@ import { html } from 'hono/html';
 import type { Settings } from '../../contracts/index.ts';
 import { localTime } from '../../local-time.ts';
 import { onCallReport, type OnCallReport } from '../../operations/on-call.ts';
-import { page, table, type Html, type Viewer } from './layout.ts';
+import { moment, page, table, type Html, type Viewer } from './layout.ts';
 
 type Rota = OnCallReport['schedules'][number];
 const NOBODY = html`<strong class="bad">nobody</strong>`;
 
 /** Who is on call now by each level and schedule, the next hand-over, overrides and swaps to come, and gaps. */
 export function onCallPage(viewer: Viewer, settings: Settings, now: number): Html {
-  const { ladder, schedules } = onCallReport(settings, now);
+  const { ladder, schedules, delegations } = onCallReport(settings, now);
   const { name } = viewer.principal;
   const mine = ladder.filter(({ people }) => people.includes(name)).map(({ level }) => words(level));
   const services = settings.services.map((one) => one.name).join(', ');
@@ -27,7 +27,9 @@ export function onCallPage(viewer: Viewer, settings: Settings, now: number): Htm
     <p class="lead">${mine.length === 0 ? 'You are not on call now.' : `You are on call now: ${mine.join(', ')}.`}</p>
     <h2>Who is paged now</h2>
     <p class="soft">For ${services}. Who does not answer in time is followed by the next level.</p>
-    ${table(['Level', 'Who', 'Waits'], levels)} ${entry(settings)}
+    ${table(['Level', 'Who', 'Waits'], levels)}
+    ${delegations.map(({ person, to, until }) => html`<p>${to} decides instead of ${person}, and is asked to, until ${moment(until)}.</p>`)}
+    ${entry(settings)}
     <h2>Schedules</h2>
     ${schedules.length === 0 ? html`<p>There is none: the levels name their people.</p>` : schedules.map(rota)}`;
   return page(viewer, { title: 'On call', here: '/on-call', body });

@@ -1,5 +1,6 @@
 import { html } from 'hono/html';
 import type { Learned } from '../../contracts/index.ts';
+import { searched } from '../../operations/reviews.ts';
 import { moment, page, type Html, type Viewer } from './layout.ts';
 
 const SHOWN = 100;
@@ -14,11 +15,7 @@ export function reviewsPage(
   of: { learned: Learned[]; unknown?: string | undefined; query: string },
 ): Html {
   const { learned, unknown, query } = of;
-  const words = query.toLowerCase().split(/\s+/);
-  const found = learned.filter((one) => {
-    const text = JSON.stringify(one).toLowerCase();
-    return words.every((word) => text.includes(word));
-  });
+  const found = searched(learned, { search: query });
   const open = found.flatMap(({ openItems }) => openItems).length;
   const body = html`<h1>Reviews</h1>
     <form method="get" action="/reviews" role="search">

@@ -2,6 +2,7 @@ import { html } from 'hono/html';
 import type { Settings, Status, Step } from '../../contracts/index.ts';
 import { MESSAGES, type Message } from '../../operations/people.ts';
 import { isSecondLook } from '../../operations/runs.ts';
+import { bakeTimer } from './bake.ts';
 import { charts } from './charts.ts';
 import { csrfField, left, moment, page, type Html, type Viewer } from './layout.ts';
 import { aloneNote } from './break-glass.ts';
@@ -30,7 +31,8 @@ export function runPage(
     </p>
     <h1>${sentence(status)}</h1>
     ${state(status)} ${proposalCard(viewer, status, settings)} ${outcome === undefined ? actions(viewer, status) : ''}
-    ${decided(status)} ${aloneNote(status)} ${steps(status)} ${charts(status)} ${findings(status)} ${timeline(status)}
+    ${decided(status)} ${aloneNote(status)} ${bakeTimer(status, settings)} ${steps(status)} ${charts(status)}
+    ${findings(status)} ${timeline(status)}
     <p><a href="${uiUrl}">This run in the Temporal UI</a> · <span class="soft">${status.workflowId}</span></p>`;
   const asks = openProposal(status)?.digest;
   return page(viewer, {

@@ -2,9 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { msToNumber } from '@temporalio/common/lib/time.js';
 import { z } from 'zod';
-import type { Alert } from '../contracts/index.ts';
-import { matchable } from './routing.ts';
+import type { Alert } from './contracts/index.ts';
+import { failure } from './errors.ts';
+
+const LONGEST_MS = 366 * 24 * 60 * 60 * 1000;
+
+/** What an alert is matched by: its labels, and what it says of itself. */
+export const matchable = ({ name: alertname, service, environment, source, labels }: Alert) =>
+  ({ service, environment, ...labels, alertname, source }) as Record<string, string | undefined>;
 
 /** Alerts with all of these labels open and join nothing until then. */
 export const Silence = z.object({
@@ -16,6 +23,13 @@ export const Silence = z.object({
   at: z.string(),
 });
 export type Silence = z.output<typeof Silence>;
+
+/** When a silence ends that begins now. @throws Refused for one of no time, or of more than a year. */
+export function silencedUntil(lasting: string): string {
+  const ms = msToNumber(lasting);
+  if (!(ms > 0 && ms <= LONGEST_MS)) throw failure('Refused', 'a silence lasts for a while, and for a year at most');
+  return new Date(Date.now() + ms).toISOString();
+}
 
 /** The silences in the gateway's inbox. An alert is looked at when it arrives: what waits already is sent. */
 export function createSilences(db: DatabaseSync) {

@@ -1,0 +1,67 @@
+import { CancelledFailure } from '@temporalio/common';
+import type { ActivityInterceptorsFactory } from '@temporalio/worker';
+import { z } from 'zod';
+import { audit, type Audited, type Trail } from '../src/audit.ts';
+import { ChangeRequest, Grant } from '../src/contracts/index.ts';
+import type { Redact } from '../src/redaction.ts';
+import { effectOf } from './effects.ts';
+
+type Told = Pick<Audited, 'who' | 'what' | 'result' | 'detail'>;
+type Asked = (argument: unknown, answer: unknown) => Told | undefined;
+const OURS = 'holdfast';
+const CodeShown = z.object({ person: z.string(), digest: z.string() });
+const Done = z.object({ changed: z.boolean(), summary: z.string().catch('') });
+
+/** A code that somebody shows: the only decision that no gateway has seen. */
+const codeShown: Asked = (argument, answer) => {
+  const { person, digest } = CodeShown.parse(argument);
+  return {
+    who: person,
+    what: 'one-time code',
+    result: answer === true ? 'done' : 'refused',
+    detail: `proposal ${digest.slice(0, 8)}`,
+  };
+};
+
+/** What the safety authority says; that it asks to wait for another change is no refusal. */
+const granted: Asked = (argument, answer) => {
+  const [{ kind, environment, summary }, grant] = [ChangeRequest.parse(argument), Grant.parse(answer)];
+  if (!grant.granted && grant.because === 'busy') return undefined;
+  const [result, detail] = grant.granted ? (['done', summary] as const) : (['refused', grant.reason] as const);
+  return { who: OURS, what: `grant ${kind}`, result, detail: `${environment}: ${detail}` };
+};
+
+/**
+ * Writes into the audit trail what a gateway does not see: one-time codes, grants, and each effect with those who decided it
+ * (`policy:…` where the configuration did), also one that an attempt before had done.
+ */
+export const auditWhatIsDone =
+  (trail: Trail, redact: Redact): ActivityInterceptorsFactory =>
+  ({ info: { activityType, workflowExecution } }) => ({
+    inbound: {
+      async execute(input, next) {
+        const on = workflowExecution === undefined ? '' : `${workflowExecution.workflowId}/${workflowExecution.runId}`;
+        const note = (told: Told | undefined): void =>
+          told && audit(trail, { ...told, via: 'worker', on, detail: redact(told.detail ?? '') });
+        const effect = effectOf(activityType, input.args);
+        const [argument] = input.args;
+        if (effect === undefined) {
+          const answer: unknown = await next(input);
+          if (activityType === 'checkCode') note(codeShown(argument, answer));
+          if (activityType === 'requestChange') note(granted(argument, answer));
+          return answer;
+        }
+        const { kind, by = [OURS] } = effect;
+        const told = { who: by.join(', '), what: activityType.startsWith('undo') ? `undo ${kind}` : kind };
+        try {
+          const answer: unknown = await next(input);
+          note({ ...told, result: 'done', detail: Done.safeParse(answer).data?.summary });
+          return answer;
+        } catch (error) {
+          const why = error instanceof Error ? error.message : String(error);
+          note({ ...told, result: 'failed', detail: error instanceof CancelledFailure ? `called back: ${why}` : why });
+          throw error;
+        }
+      },
+    },
+  });
