@@ -56,11 +56,11 @@ async function prepareQuietShop(): Promise<void> {
 }
 
 const url = (): string => `http://127.0.0.1:${rig.env['SHOP_PORT']}`;
-const deploy = (ref: string) =>
+const deploy = (ref: string, bad = false) =>
   rig.client.workflow.execute('deployRelease', {
     workflowId: 'deployment.shop.production',
     taskQueue: TASK_QUEUE,
-    args: [{ service: 'shop', environment: 'production', ref }],
+    args: [{ service: 'shop', environment: 'production', ref, bad }],
   });
 const program = (name: string, args: string[]) =>
   startProcess({
@@ -161,7 +161,7 @@ async function played(of: { release: string; rate: number; visitors: boolean; sh
   await deploy('v1');
   await program('traffic', ['--url', url(), '--rate', String(of.rate)]);
   await until(quiet);
-  await deploy(of.release);
+  await deploy(of.release, of.release !== 'healthy');
   if (of.visitors) await program('visitors', ['--url', url()]);
   await until(of.shows);
   return await diagnosed();
