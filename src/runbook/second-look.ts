@@ -1,5 +1,5 @@
-import { getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
-import { Said, type BreakGlassOrder, type Page, type Policy, type Result } from '../contracts/index.ts';
+import { getExternalWorkflowHandle, patched, setHandler } from '@temporalio/workflow';
+import { deciderFor, Said, type BreakGlassOrder, type Page, type Policy, type Result } from '../contracts/index.ts';
 import type { Decided, Draft } from './approval.ts';
 import type { About, Callouts } from './callout.ts';
 import { conduct, type Kit } from './conduct.ts';
@@ -17,6 +17,7 @@ const HOW_TO_STOP = 'it ends when a second person confirms it, or objects to it 
  */
 export async function secondLook(order: BreakGlassOrder): Promise<Result> {
   const { service, environment, by, via, reason, summary, at: openedAt } = order;
+  const asksDelegates = patched('asks-delegates'); // here: see `defineRunbook`
   const incident = {
     service,
     environment,
@@ -30,7 +31,7 @@ export async function secondLook(order: BreakGlassOrder): Promise<Result> {
     const { story, approvals } = kit;
     refuseEndings(story);
     story.set({ doing: `Telling everybody of the ladder: ${by} approved alone, because: ${reason}.` });
-    const told = tellEverybody(kit, order, await withPeople(kit.policy));
+    const told = tellEverybody(kit, order, { policy: await withPeople(kit.policy), asksDelegates });
     const draft = draftOf(order);
     let decided: Decided<Draft['action']> = await approvals.request(draft, { until: order.until, ask: told });
     while (decided.verdict !== 'approved' && decided.verdict !== 'declined') {
@@ -79,15 +80,21 @@ function draftOf(order: BreakGlassOrder): Draft {
   };
 }
 
-/** Everybody of the ladder and whoever approved alone, over every channel of theirs; whoever may confirm it is asked to. */
-function tellEverybody({ story }: Kit, order: BreakGlassOrder, policy: Policy): Callouts['ask'] {
-  const { service, environment, by, until } = order;
+/** Everybody of the ladder, who decides instead of them, and whoever approved alone, over every channel of theirs; whoever may confirm it is asked to. */
+function tellEverybody(
+  { story }: Kit,
+  order: BreakGlassOrder,
+  { policy, asksDelegates }: { policy: Policy; asksDelegates: boolean },
+): Callouts['ask'] {
+  const { service, environment, by, until, at } = order;
   const { workflowId, runId, incident } = story.status;
   const draft = draftOf(order);
   const may = (person: string): boolean => whyNot(person, draft, policy, Date.now()) === undefined;
   const onLadder = policy.ladder.flatMap(({ people }) => people);
   const others = onLadder.some(may) ? [] : policy.people.map(({ name }) => name).filter(may);
-  const people = [...new Set([...onLadder, ...others, by])];
+  const since = Date.parse(at); // whom it reaches is the same in a replay
+  const instead = asksDelegates ? onLadder.map((one) => deciderFor(one, policy.people, since)) : [];
+  const people = [...new Set([...onLadder, ...instead, ...others, by])];
   return (key: string, { subject, text, asks }: About) => {
     const pages = people.map((person): Page => ({
       service,

@@ -179,6 +179,19 @@ describe('what one person has approved alone', () => {
     });
   });
 
+  it('asks whoever decides instead of somebody of the ladder', async () => {
+    const delegates = [{ to: 'visitor', from: '2020-01-01T00:00:00Z', until: '2100-01-01T00:00:00Z' }];
+    const policy = twoMust();
+    const people = policy.people.map((one) => (one.name === 'lead' ? { ...one, delegates } : one));
+    const run = await started('breakGlass', order(), { policy: async () => ({ ...policy, people }) });
+    expect((await waits(run)).waitingFor.toSorted()).toEqual(['responder', 'visitor']);
+    await until(() => sent(run).length === 12);
+    const asked = sent(run).filter(({ page }) => page.asks !== undefined);
+    expect([...new Set(asked.map(({ page }) => page.person))].toSorted()).toEqual(['responder', 'visitor']);
+    await run.decide('approved', 'visitor');
+    expect(await run.result()).toMatchObject({ outcome: 'confirmed', note: expect.stringContaining('visitor') });
+  });
+
   it('has the ladder climbed when nobody looks in time, again every day, and waits until somebody has', async () => {
     const run = await started('breakGlass', order());
     await waits(run);
