@@ -54,6 +54,18 @@ it('knows what a token of Slack needs for messages that are found and changed ag
   expect(await judged('blind')).toMatchObject([{ state: 'failed', says: lacks }]);
 });
 
+it('shows Alertmanager its token, and says so where it is refused', async () => {
+  await using alertmanager = await serving(({ headers, url }) => ({
+    status: headers.authorization === 'Bearer right' && url.pathname === '/am/api/v2/status' ? 200 : 401,
+    body: { uptime: '2026-11-24T08:00:00Z' },
+  }));
+  const judged = (ALERTMANAGER_TOKEN?: string) =>
+    checkCredentials({ ALERTMANAGER_URL: `${alertmanager.url}/am/`, ALERTMANAGER_TOKEN });
+  expect(await judged('right')).toMatchObject([{ check: 'alertmanager', state: 'ok' }]);
+  expect(await judged('wrong')).toMatchObject([{ check: 'alertmanager', state: 'failed' }]);
+  expect(await judged()).toMatchObject([{ check: 'alertmanager', state: 'failed' }]);
+});
+
 it.each([
   ['the record', 'RECORD_SUPABASE_URL', 'RECORD_SUPABASE_SECRET_KEY'],
   ['the application', 'SUPABASE_URL', 'SUPABASE_SECRET_KEY'],

@@ -97,6 +97,15 @@ const CREDENTIALS: Credential[] = [
       'a personal access token may do all that its owner may: let it be that of an account with this project only',
   },
   {
+    system: 'alertmanager',
+    variable: 'ALERTMANAGER_URL',
+    ask: ({ ALERTMANAGER_TOKEN: token }, url) => ({
+      url: `${base(url)}/api/v2/status`,
+      ...(token !== undefined && { headers: bearer(token) }),
+    }),
+    untold: 'Alertmanager knows no rights: whoever reaches its API may silence alerts there, too',
+  },
+  {
     system: 'caddy',
     variable: 'CADDY_ADMIN_URL',
     ask: (_, url) => ({ url: `${base(url)}/config/`, headers: { origin: base(url) } }), // without one Caddy refuses a `fetch`
