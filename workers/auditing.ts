@@ -7,6 +7,7 @@ import type { Redact } from '../src/redaction.ts';
 import { effectOf } from './effects.ts';
 
 type Told = Pick<Audited, 'who' | 'what' | 'result' | 'detail'>;
+/** What an activity has answered stands, whether or not it can be read here. */
 type Asked = (argument: unknown, answer: unknown) => Told | undefined;
 const OURS = 'holdfast';
 const CodeShown = z.object({ person: z.string(), digest: z.string() });
@@ -14,7 +15,7 @@ const Done = z.object({ changed: z.boolean(), summary: z.string().catch('') });
 
 /** A code that somebody shows: the only decision that no gateway has seen. */
 const codeShown: Asked = (argument, answer) => {
-  const { person, digest } = CodeShown.parse(argument);
+  const { data: { person, digest } = { person: 'unknown', digest: '' } } = CodeShown.safeParse(argument);
   return {
     who: person,
     what: 'one-time code',
@@ -25,8 +26,10 @@ const codeShown: Asked = (argument, answer) => {
 
 /** What the safety authority says; that it asks to wait for another change is no refusal. */
 const granted: Asked = (argument, answer) => {
-  const [{ kind, environment, summary }, grant] = [ChangeRequest.parse(argument), Grant.parse(answer)];
+  const [{ data: request }, { data: grant }] = [ChangeRequest.safeParse(argument), Grant.safeParse(answer)];
+  if (request === undefined || grant === undefined) return undefined;
   if (!grant.granted && grant.because === 'busy') return undefined;
+  const { kind, environment, summary } = request;
   const [result, detail] = grant.granted ? (['done', summary] as const) : (['refused', grant.reason] as const);
   return { who: OURS, what: `grant ${kind}`, result, detail: `${environment}: ${detail}` };
 };

@@ -14,8 +14,7 @@ import { failure } from '../errors.ts';
 const READ_MS = 5000;
 /** A decision is worth more patience than a page that is loaded again. */
 export const DECIDE_MS = 30_000;
-const BUSY_TRIES = 8;
-const BUSY_MS = 50;
+const BUSY_MS = { first: 50, most: 500 };
 
 /** What every operation needs. */
 export interface Access {
@@ -41,23 +40,24 @@ const permanent = (error: unknown): Error | undefined => {
 const isBusy = (error: unknown): boolean =>
   error instanceof ServiceError && error.cause instanceof Error && 'code' in error.cause && error.cause.code === 8;
 
-async function untilNotBusy<T>(call: () => Promise<T>, tries = 1): Promise<T> {
+async function untilNotBusy<T>(call: () => Promise<T>, deadline: number, pauseMs = BUSY_MS.first): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    if (!isBusy(error) || tries === BUSY_TRIES) throw error;
-    await sleep(BUSY_MS * tries);
-    return await untilNotBusy(call, tries + 1);
+    if (!isBusy(error) || Date.now() + pauseMs >= deadline) throw error;
+    await sleep(pauseMs);
+    return await untilNotBusy(call, deadline, Math.min(2 * pauseMs, BUSY_MS.most));
   }
 }
 
 /**
- * A call of Temporal that ends in time; a run that is busy at a moment is asked again.
+ * A call of Temporal that ends in time; a run that is busy is asked again as long as there is time.
  * @throws NotFound, what the workflow itself refuses with, or Unavailable where Temporal or its worker is away.
  */
 export async function asked<T>({ connection }: Client, call: () => Promise<T>, ms = READ_MS): Promise<T> {
+  const deadline = Date.now() + ms;
   try {
-    return await connection.withDeadline(Date.now() + ms, () => untilNotBusy(call));
+    return await connection.withDeadline(deadline, () => untilNotBusy(call, deadline));
   } catch (error) {
     const known = permanent(error);
     if (known !== undefined) throw known;

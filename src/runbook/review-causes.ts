@@ -4,9 +4,9 @@ import { targetOf } from './attempts.ts';
 
 /** How long an alert may take to come after what it is about. */
 const DETECTION_MS = 60_000;
-/** Checks that measure what users meet: evidence, never a cause. */
+/** Checks that measure what users meet, and what is left to people: evidence, never a cause. */
 const SYMPTOMS =
-  /affected users|error ratio|failed requests|error patterns|stack traces|response times|application health|web vitals/i;
+  /affected users|error ratio|failed requests|error patterns|stack traces|response times|application health|web vitals|action items/i;
 const WORSE: Record<string, string> = {
   'page-failed': 'somebody could not be reached',
   expired: 'an approval expired',

@@ -24,7 +24,7 @@ import { createFollower, type Follower } from './follower.ts';
 import { peopleOf, reach } from './paging.ts';
 import { learnedOf, withImpact, withItemDone } from './review.ts';
 import { reviewDetails, sharedText } from './review-document.ts';
-import { reminderOf } from './review-items.ts';
+import { CAUSE_ITEM, reminderOf } from './review-items.ts';
 import { answerPeople } from './review-words.ts';
 import { ENVIRONMENT, PHASE, SERVICE, SEVERITY, WAITING_FOR } from './story.ts';
 
@@ -56,6 +56,8 @@ export function openDesk(of: {
   review: Review;
   policy: Policy;
   renewPolicy: () => Promise<Policy>;
+  /** The tracker closes whatever it has, also the item that asks for a person's word. */
+  trackerClosesAll: boolean;
 }): Desk {
   let { review, policy } = of;
   const followers = new Map<Copy, Follower>();
@@ -137,7 +139,8 @@ export function openDesk(of: {
         const filed = await fileIssue({ service, environment, key: `${review.id}:${id}`, item }).catch(() => undefined);
         const actionItems = review.actionItems.map((one) => (one.id === id ? { ...one, issue: filed?.url } : one));
         if (filed !== undefined) change({ ...review, actionItems: actionItems as ActionItem[] });
-      } else if (await issueClosed({ service, environment, url: issue }).catch(() => false))
+      } else if (id === CAUSE_ITEM && !of.trackerClosesAll) continue;
+      else if (await issueClosed({ service, environment, url: issue }).catch(() => false))
         change(withItemDone(review, id, { by: 'tracker', at: new Date().toISOString(), note: issue }));
     }
   }

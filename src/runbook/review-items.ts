@@ -35,6 +35,15 @@ const FOLLOW_UP: Partial<Record<string, (target: string) => [id: string, title: 
   'reconnect-pool': (target) => ['stale-connections', `Find out why connections of ${target} went stale`],
   'resize-compute': () => ['compute', 'Decide on the size of the database, and what it costs'],
 };
+/** The same, and bad checks that nothing mends by itself; since reviews are told so (`leaves`). */
+const LEFT_BY_ACTION: Partial<Record<string, (target: string) => [id: string, title: string]>> = {
+  'restart-instances': () => ['leak', 'Find what leaks: a restart has only gained time'],
+  'turn-on-caching': (target) => ['slow-route', `Make ${target} quick, or decide that it stays cached`],
+};
+const LEFT_BY_CHECK: Partial<Record<string, [id: string, title: string]>> = {
+  bundle: ['smaller-bundle', 'Make the bundle smaller'],
+  'action items': ['left-to-people', 'See to what the diagnosis leaves to people'],
+};
 const AFTER: Partial<Record<string, [id: string, title: string]>> = {
   failed: ['mend-the-automation', 'Mend the automation: it broke'],
   'handed-over': ['runbook-gap', 'Say in the runbook what is to be done in such a case'],
@@ -64,7 +73,7 @@ function orderOf({ runbook, attempts = [] }: Status): Draft[] {
   ];
 }
 
-function draftsOf(status: Status, review: Omit<Review, 'actionItems'>, policy: Policy): Draft[] {
+function draftsOf(status: Status, review: Omit<Review, 'actionItems'>, policy: Policy, leaves: boolean): Draft[] {
   const { attempts = [], timeline, findings, proposal, note = '' } = status;
   const { times, outcome } = review;
   if (status.incident.openedBy === DRILL)
@@ -89,9 +98,13 @@ function draftsOf(status: Status, review: Omit<Review, 'actionItems'>, policy: P
     ...attempts
       .filter(({ result, undo }) => result === 'helped' || undo === 'none' || result === 'not-measurable')
       .flatMap(({ kind, target, summary }) => {
-        const [id, title] = FOLLOW_UP[kind]?.(target) ?? [];
+        const [id, title] = (FOLLOW_UP[kind] ?? (leaves ? LEFT_BY_ACTION[kind] : undefined))?.(target) ?? [];
         return id === undefined || title === undefined ? [] : [{ id, title, why: summary }];
       }),
+    ...findings.flatMap(({ check, verdict, summary }) => {
+      const [id, title] = (leaves && verdict === 'bad' ? LEFT_BY_CHECK[check] : undefined) ?? [];
+      return id === undefined || title === undefined ? [] : [{ id, title, why: summary }];
+    }),
     ...orderOf(status),
     ...(open ? [{ id: 'missing-index', title: `Decide on the index: ${proposal.summary}`, why: proposal.undo }] : []),
     ...timeline
@@ -128,11 +141,16 @@ const personOf = ({ ladder }: Policy, level: number): string =>
   ladder[Math.min(level, ladder.length - 1)]?.people[0] ?? 'nobody';
 
 /** Action items with owner and due date; ids are unique. */
-export function itemsOf(status: Status, review: Omit<Review, 'actionItems'>, policy: Policy): ActionItem[] {
+export function itemsOf(
+  status: Status,
+  review: Omit<Review, 'actionItems'>,
+  policy: Policy,
+  { leaves }: { leaves: boolean },
+): ActionItem[] {
   const dueMs = msToNumber(policy.review?.due ?? '7 days');
   const from = Date.parse(review.times.endedAt);
   const taken = new Map<string, number>();
-  return draftsOf(status, review, policy)
+  return draftsOf(status, review, policy, leaves)
     .slice(0, 30)
     .map(({ id, title, why, setting, lead, soon }) => {
       const number = (taken.get(id) ?? 0) + 1;

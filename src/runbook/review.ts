@@ -50,8 +50,17 @@ export function bounded(status: Status): Status {
   };
 }
 
+/** Neither the configuration, nor an agent with a token, nor the run that asks for a second look. */
 const isByPerson = ({ kind, who = '' }: TimelineEntry): boolean =>
-  BY_PEOPLE.includes(kind) && !who.startsWith('policy:');
+  BY_PEOPLE.includes(kind) && !/^(policy|token):/.test(who) && who !== BREAK_GLASS;
+
+/** When the first proposal was decided: by the last of those whom it took. */
+function decisionOf(timeline: TimelineEntry[]): string | undefined {
+  const asked = timeline.findIndex(({ kind }) => kind === 'proposed');
+  const again = timeline.findIndex(({ kind }, i) => i > asked && kind === 'proposed');
+  const first = asked < 0 ? [] : timeline.slice(asked, again < 0 ? undefined : again);
+  return first.findLast((line) => ['approved', 'declined'].includes(line.kind) && isByPerson(line))?.at;
+}
 
 export function timesOf(
   { timeline, alerts, incident, steps, attempts = [] }: Status,
@@ -64,7 +73,7 @@ export function timesOf(
   const beganAt = [firstErrorAt, alerts.since].filter(recent).toSorted()[0] ?? detectedAt;
   const acknowledgedAt = timeline.find(isByPerson)?.at;
   const proposedAt = timeline.find(({ kind }) => kind === 'proposed')?.at;
-  const decidedAt = timeline.find(({ kind }) => kind === 'approved' || kind === 'declined')?.at;
+  const decidedAt = decisionOf(timeline);
   const verified = timeline.findLastIndex(({ kind }) => kind === 'verified');
   const acted = timeline.slice(0, verified + 1).findLast(({ kind }) => kind === 'acted')?.at;
   const mitigatedAt = acted ?? (steps && attempts.find(({ result }) => result === 'helped')?.at);
@@ -85,7 +94,13 @@ const toilOf = ({ timeline }: Status) => ({
   byPeople: timeline.filter(isByPerson).length,
 });
 
-export function reviewOf(status: Status, policy: Policy, impact: Impact = { unknown: [] }): Review {
+/** One that began before checks left items keeps those that it has: `leaves` is false for it. */
+export function reviewOf(
+  status: Status,
+  policy: Policy,
+  impact: Impact = { unknown: [] },
+  { leaves = true } = {},
+): Review {
   const { workflowId, runId, runbook, title, incident, outcome = 'failed', note = '', attempts = [] } = status;
   const { service, environment, severity, summary } = incident;
   const times = timesOf(status, impact);
@@ -115,7 +130,7 @@ export function reviewOf(status: Status, policy: Policy, impact: Impact = { unkn
     state: 'open' as const,
     revision: 1,
   };
-  return { ...draft, actionItems: itemsOf(status, draft, policy) };
+  return { ...draft, actionItems: itemsOf(status, draft, policy, { leaves }) };
 }
 
 /** With what was lost, once that was measured. */

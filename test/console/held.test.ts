@@ -70,6 +70,9 @@ it('holds the deployments of one environment until somebody lets them go on, onc
   expect(await freezeOf('production')).toBeUndefined();
   await until(async () => (await rig.visitor('viewer').get('/deployments')).text.includes('by responder: year end'));
 
+  const sooner = { ...freeze, until: new Date(Date.now() + 60_000).toISOString() };
+  expect(await call(robot, 'POST', '/services/shop/freeze', sooner)).toMatchObject({ status: 403 });
+  expect(await freezeOf('staging')).toMatchObject({ by: 'responder', until: end });
   const unfreeze = (bearer: string) => call(bearer, 'POST', '/services/shop/unfreeze', { environment: 'staging' });
   expect(await unfreeze(robot)).toMatchObject({ status: 403 });
   expect(await freezeOf('staging')).toMatchObject({ by: 'responder' });

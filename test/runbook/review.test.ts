@@ -1,5 +1,6 @@
 import {
   ReviewSettings,
+  type Attempt,
   type Finding,
   type Impact,
   type Status,
@@ -26,6 +27,13 @@ const withLines = (...lines: TimelineEntry[]): Partial<Status> => {
   const { timeline } = endedStatus();
   return { timeline: [...timeline.slice(0, -1), ...lines, ...timeline.slice(-1)] };
 };
+
+const withFinding = (check: string, summary: string): Partial<Status> => ({
+  findings: [...endedStatus().findings, { check, verdict: 'bad', summary }],
+});
+const withAttempt = (change: Pick<Attempt, 'kind' | 'target'>): Partial<Status> => ({
+  attempts: (endedStatus().attempts ?? []).map((one) => ({ ...one, ...change })),
+});
 
 it('tells when it began, was detected, acknowledged, decided, mitigated and closed', () => {
   expect(review().times).toEqual({
@@ -114,6 +122,25 @@ it('keeps who said when what the cause was, and what was suspected before', () =
   expect(actionItems.find(({ id }) => id === 'confirm-the-cause')).toMatchObject({ state: 'done', closedBy: 'lead' });
 });
 
+it('takes neither an agent with a token nor the configuration for a person who was heard of or has decided', () => {
+  const { timeline } = endedStatus();
+  const at = (minute: number): string => new Date(Date.parse('2026-11-24T09:00:00Z') + minute * 60_000).toISOString();
+  const line = (minute: number, kind: string, who: string) => ({ at: at(minute), kind, what: kind, who });
+  const asked = timeline.slice(0, timeline.findIndex(({ kind }) => kind === 'proposed') + 1);
+  const { acknowledgedAt: none, decidedAt: never } = review({
+    timeline: [...asked, line(7, 'acknowledged', 'token:agent'), line(8, 'approved', 'policy:low-risk')],
+  }).times;
+  expect([none, never]).toEqual([undefined, undefined]);
+  const votes = [line(7, 'approved', 'responder'), line(9, 'approved', 'lead'), line(10, 'proposed', 'holdfast')];
+  const { times } = review({ timeline: [...asked, ...votes, line(11, 'declined', 'lead')] });
+  expect([times.acknowledgedAt, times.decidedAt]).toEqual([at(7), at(9)]);
+});
+
+it('suspects nothing of what it leaves to people', () => {
+  const { causes } = review(withFinding('action items', 'look at the commit c0ffee'));
+  expect(causes.filter(({ id }) => id.includes('action items'))).toEqual([]);
+});
+
 it('drafts an action item for what happened, with owner and due date', () => {
   expect(review().actionItems).toMatchObject([
     { id: 'confirm-the-cause', owner: 'responder', dueAt: '2026-12-01T09:14:00.000Z', state: 'open' },
@@ -123,6 +150,10 @@ it('drafts an action item for what happened, with owner and due date', () => {
 });
 
 it.each<[string, Partial<Status>, string]>([
+  ['a restart that has only gained time', withAttempt({ kind: 'restart-instances', target: 'shop' }), 'leak'],
+  ['a route that is quick from a cache alone', withAttempt({ kind: 'turn-on-caching', target: '/slow' }), 'slow-route'],
+  ['a bundle that has grown', withFinding('bundle', 'main.js has 300 kB more'), 'smaller-bundle'],
+  ['what the diagnosis leaves to people', withFinding('action items', 'look at the commit c0ffee'), 'left-to-people'],
   ['a skipped step', withLines(line('step-skipped', 'Left out: smoke tests')), 'step-skipped'],
   ['an undo that failed', withLines(line('undo-failed', 'it broke')), 'undo-failed'],
   ['a handed over incident', { outcome: 'handed-over' }, 'runbook-gap'],

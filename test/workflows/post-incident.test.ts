@@ -189,6 +189,24 @@ it('goes on in a new run when this one has grown long, with all that was said', 
   expect(run.pages).toHaveLength(told);
 });
 
+it('shares what was learnt once: where everybody follows, and with each owner what is theirs', async () => {
+  const [announced, paged]: [object[], string[]] = [[], []];
+  const run = await startReview({
+    announce: async ({ channel, announcement: { subject, text } }) => void announced.push({ channel, subject, text }),
+    page: async ({ page: { person, subject } }) => void paged.push(`${person}: ${subject}`),
+  });
+  await run.until(() => announced.length > 0 && paged.length > 0);
+  await time.env.sleep('2 hours');
+  expect(announced).toEqual([
+    {
+      channel: 'console',
+      subject: 'Review of High error rate on shop: mitigated',
+      text: expect.stringContaining('the release v2'),
+    },
+  ]);
+  expect(paged).toEqual(['responder: Yours after High error rate: 3 action items']);
+});
+
 it('files its action items as issues where that is configured, and closes those that the tracker has closed', async () => {
   const closed = new Set<string>();
   const run = await startReview(
@@ -199,11 +217,11 @@ it('files its action items as issues where that is configured, and closes those 
     { issues: true },
   );
   await run.until(({ actionItems }) => actionItems.every(({ issue }) => issue !== undefined));
-  closed.add('https://tracker.test/unknown-check');
+  for (const id of ['unknown-check', 'confirm-the-cause']) closed.add(`https://tracker.test/${id}`);
   await time.env.sleep('25 hours');
-  expect((await run.review()).actionItems).toContainEqual(
-    expect.objectContaining({ id: 'unknown-check', state: 'done', closedBy: 'tracker' }),
-  );
+  const { actionItems } = await run.review();
+  expect(actionItems.find(({ id }) => id === 'unknown-check')).toMatchObject({ state: 'done', closedBy: 'tracker' });
+  expect(actionItems.find(({ id }) => id === 'confirm-the-cause')).toMatchObject({ state: 'open' }); // a person's to say
 });
 
 it('tells those who approve which incident this one resembles, and what helped then', async () => {

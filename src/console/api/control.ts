@@ -1,7 +1,8 @@
 import { createRoute } from '@hono/zod-openapi';
 import { failure } from '../../errors.ts';
 import { audited } from '../../operations/audited.ts';
-import { setFreeze, setKillSwitch } from '../../operations/control.ts';
+import type { Scope } from '../../contracts/index.ts';
+import { controlOf, setFreeze, setKillSwitch } from '../../operations/control.ts';
 import type { Parts } from '../parts.ts';
 import type { Principal } from '../rights.ts';
 import { answers, body, type Endpoint } from './endpoint.ts';
@@ -15,6 +16,12 @@ function assertPerson({ kind }: Principal): void {
 /** What holds changes up, and lets them go on: the kill switch of a service, and freezes of its environments. */
 export function controlRoutes(endpoint: Endpoint, parts: Parts): void {
   const { access } = parts;
+  /** Whether a freeze until then would let changes go on sooner than the one that lasts. */
+  const endsSooner = async ({ service, environment }: Scope, until?: string): Promise<boolean> => {
+    const lasting = (await controlOf(access, service))?.ledgers[environment]?.freeze;
+    const endOf = (end?: string): number => (end === undefined ? Infinity : Date.parse(end));
+    return lasting !== undefined && endOf(lasting.until) > Date.now() && endOf(until) < endOf(lasting.until);
+  };
   const killSwitch = createRoute({
     method: 'post',
     path: '/api/services/{service}/kill-switch',
@@ -41,11 +48,15 @@ export function controlRoutes(endpoint: Endpoint, parts: Parts): void {
     responses: answers(schemas.Accepted, 'Deployments of the environment are held; rollbacks never are'),
   });
   endpoint('deploy', freeze, async (c) => {
-    const { name: by } = c.var.principal;
+    const { principal } = c.var;
+    const { name: by } = principal;
     const { service } = c.req.valid('param');
     const { environment, ...held } = c.req.valid('json');
     const noted = { who: by, via: 'api', what: 'freeze', on: `${service}.${environment}`, detail: held.reason };
-    await audited(parts, noted, () => setFreeze(access, { service, environment }, { by, ...held }));
+    await audited(parts, noted, async () => {
+      if (await endsSooner({ service, environment }, held.until)) assertPerson(principal);
+      await setFreeze(access, { service, environment }, { by, ...held });
+    });
     return c.json({ accepted: true as const }, 200);
   });
   const unfreeze = createRoute({
