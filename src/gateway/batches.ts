@@ -23,6 +23,9 @@ export type Delivery = { how: 'reached'; runId?: string } | { how: 'late' };
 /** A diagnosis of so short a time ago still holds for further alerts of the incident. */
 const FRESH_MS = 10 * 60 * 1000;
 const now = (): string => new Date().toISOString();
+/** Of an alert that fires: it has reached the incident that was opened last. */
+export const REACHED =
+  "reached_at >= coalesce((select opened_at from incidents where incidents.workflow_id = :workflowId), '')";
 const WAITS = 'workflow_id = :workflowId and status = :status and deliveries > taken';
 
 /** The outbox: what waits in the inbox is cut into batches, which stay until they are settled. Each call belongs into a transaction. */
@@ -63,8 +66,7 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
     db
       .prepare(
         `select 1 from alerts as fires where workflow_id = :workflowId and status = 'firing'
-           and (deliveries > taken or batch is not null or reached_at >=
-             coalesce((select opened_at from incidents where incidents.workflow_id = :workflowId), ''))
+           and (deliveries > taken or batch is not null or ${REACHED})
            and not exists (select 1 from alerts as ended where ended.source = fires.source and ended.key = fires.key
              and ended.status = 'resolved' and ended.last_at >= fires.last_at) limit 1`,
       )

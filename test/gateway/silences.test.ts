@@ -85,6 +85,18 @@ it('takes alerts of one name for one that flaps when the last of them resolves, 
   expect(reach()?.batch.flaps).toBe(1);
 });
 
+it('takes for firing what belongs to the open incident, however long ago it came', async () => {
+  for (const key of ['host-1', 'host-2']) await store(key);
+  expect(reach()).toBeDefined();
+  using db = new DatabaseSync(join(folder.stateDir, 'inbox.sqlite'));
+  db.exec(`update alerts set last_at = '2026-01-01T00:00:00.000Z' where key = 'host-2'`);
+  for (const resolved of [true, false]) await store('host-1', resolved);
+  expect(reach()?.batch).not.toHaveProperty('flaps');
+  db.exec(`update incidents set opened_at = '2100-01-01T00:00:00.000Z'`); // it has closed, and another is open
+  for (const resolved of [true, false]) await store('host-1', resolved);
+  expect(reach()?.batch).toMatchObject({ flaps: 1 });
+});
+
 it('keeps a run under 5,000 events in a day of flapping, a batch being four of them', () => {
   let [at, sent] = [0, 0];
   while (at < 24 * 3_600_000) at += spacingMs((sent += 1));
