@@ -17,6 +17,9 @@ export interface Batch {
   fresh: boolean;
 }
 
+/** Told of what cannot be read and was put aside. */
+export type Unreadable = (why: string) => void;
+
 /** Whether a batch joined or opened an incident (`runId`, where known), or came too late to do either. */
 export type Delivery = { how: 'reached'; runId?: string } | { how: 'late' };
 
@@ -35,7 +38,11 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
   const notReadable = (error: unknown): string => `not readable: ${String(error).slice(0, 500)}`;
 
   /** Samples of the rows of a batch; a row that cannot be read goes aside. */
-  const sample = (workflowId: string, status: string): { target: Target; samples: Alert[] } | undefined => {
+  const sample = (
+    workflowId: string,
+    status: string,
+    unreadable: Unreadable,
+  ): { target: Target; samples: Alert[] } | undefined => {
     const rows = db
       .prepare(
         `select rowid, source, key, target, alert from alerts where ${WAITS} order by taken > 0, first_at limit 10`,
@@ -47,12 +54,13 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
         return [{ target, alert: Alert.parse(JSON.parse(String(row['alert']))) }];
       } catch (error) {
         putAside(notReadable(error), Buffer.from(JSON.stringify(row)));
+        unreadable(notReadable(error));
         db.prepare('delete from alerts where rowid = ?').run(Number(row['rowid']));
         return [];
       }
     });
     const first = read[0];
-    if (first === undefined) return rows.length === 0 ? undefined : sample(workflowId, status);
+    if (first === undefined) return rows.length === 0 ? undefined : sample(workflowId, status, unreadable);
     return { target: first.target, samples: boundedSamples(read.map(({ alert }) => alert)) };
   };
 
@@ -77,7 +85,7 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
       .prepare('select 1 from incidents where workflow_id = ? and opened_at > ?')
       .get(workflowId, new Date(Date.now() - FRESH_MS).toISOString()) !== undefined;
 
-  const cutNew = (workflowId: string): Batch | undefined => {
+  const cutNew = (workflowId: string, unreadable: Unreadable): Batch | undefined => {
     // The status whose news is older goes first, so that the newest word stands at the end.
     const next = db
       .prepare(
@@ -89,10 +97,10 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
     const { status } = next;
     if (status === 'resolved' && stillFires(workflowId)) {
       take(workflowId, status, null); // an incident is resolved when the last of its alerts is
-      return cutNew(workflowId);
+      return cutNew(workflowId, unreadable);
     }
-    const sampled = sample(workflowId, status);
-    if (sampled === undefined) return cutNew(workflowId);
+    const sampled = sample(workflowId, status, unreadable);
+    if (sampled === undefined) return cutNew(workflowId, unreadable);
     const { target, samples } = sampled;
     const { distinct, deliveries, reopens, since } = db
       .prepare(
@@ -139,9 +147,9 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
     forget(batchId);
   };
 
-  const cut = (workflowId: string): Batch | undefined => {
+  const cut = (workflowId: string, unreadable: Unreadable = () => undefined): Batch | undefined => {
     const open = db.prepare('select * from batches where workflow_id = ? order by at limit 1').get(workflowId);
-    if (open === undefined) return cutNew(workflowId);
+    if (open === undefined) return cutNew(workflowId, unreadable);
     try {
       const target = Target.parse(JSON.parse(String(open['target'])));
       const batch = AlertBatch.parse(JSON.parse(String(open['batch'])));
@@ -149,7 +157,8 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
       return { target, batch, since, reopens, tried: true, fresh: isFresh(workflowId) };
     } catch (error) {
       putBatchAside(String(open['id']), notReadable(error));
-      return cut(workflowId);
+      unreadable(notReadable(error));
+      return cut(workflowId, unreadable);
     }
   };
 

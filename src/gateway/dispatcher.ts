@@ -1,15 +1,18 @@
 import type { Client } from '@temporalio/client';
+import type { Alert } from '../contracts/index.ts';
 import { deliver, isPermanent } from './deliver.ts';
 import type { Log } from '../log.ts';
 import type { Tracing } from '../tracing.ts';
 import type { Inbox } from './inbox.ts';
 import { createHistogram, type Histogram } from './metrics.ts';
+import type { TellAPerson } from './tell.ts';
 
 const BACKOFF_MS = { first: 500, most: 5000 };
 /** As often it looks for what another gateway has stored. */
 const IDLE_MS = 500;
 const AT_ONCE = 8;
 const GRACE_MS = 500;
+const PUT_ASIDE = 'AlertsPutAside';
 const LAG_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
 
 export interface Dispatcher {
@@ -43,9 +46,10 @@ export function startDispatcher(of: {
   client: Client;
   taskQueue: string;
   log: Log;
+  tellAPerson: TellAPerson;
   tracing?: Pick<Tracing, 'note'>;
 }): Dispatcher {
-  const { inbox, leads, client, taskQueue, log, tracing } = of;
+  const { inbox, leads, client, taskQueue, log, tellAPerson, tracing } = of;
   const pace = new Map<string, { runId?: string; sent: number; failures: number; notBefore: number }>();
   const counts = { batches: 0, late: 0, lag: createHistogram(LAG_SECONDS) };
   const underWay = new Set<AbortController>();
@@ -60,13 +64,22 @@ export function startDispatcher(of: {
     return await client.connection.withAbortSignal(end.signal, call).finally(() => underWay.delete(end));
   };
 
+  const tellPutAside = async (workflowId: string, why: string, alerts: Alert[] = []): Promise<void> => {
+    log(`gateway: alerts for ${workflowId} were put aside, they can never be sent: ${why}`, { incident: workflowId });
+    const kept = `alerts for ${workflowId} can never be sent and lie in the gateway's inbox, look at their sources: ${why}`;
+    const tells = alerts.length > 0 && alerts.every(({ name }) => name === PUT_ASIDE);
+    if (!tells) await tellAPerson('gateway', PUT_ASIDE, kept); // of that itself nobody could be told
+  };
+
   /** False when it must be tried again. */
   const dispatch = async (workflowId: string): Promise<boolean> => {
     const last = pace.get(workflowId) ?? { sent: 0, failures: 0, notBefore: 0 };
     try {
-      const batch = inbox.cut(workflowId);
+      const unreadable: string[] = [];
+      const batch = inbox.cut(workflowId, (why) => void unreadable.push(why));
+      if (unreadable[0] !== undefined) await tellPutAside(workflowId, JSON.stringify(unreadable[0]));
       if (batch === undefined) return true;
-      const { batchId } = batch.batch;
+      const { batchId, samples } = batch.batch;
       try {
         const delivery = await endable(() => deliver(client, batch, taskQueue));
         inbox.settle(batchId, delivery);
@@ -86,10 +99,8 @@ export function startDispatcher(of: {
         pace.set(workflowId, { ...(runId === undefined ? {} : { runId }), sent, failures: 0, notBefore });
       } catch (error) {
         if (!isPermanent(error)) throw error;
+        await tellPutAside(workflowId, said(error), samples);
         inbox.putBatchAside(batchId, said(error));
-        log(`gateway: a batch for ${workflowId} can never be sent and was put aside: ${said(error)}`, {
-          incident: workflowId,
-        });
       }
       return true;
     } catch (error) {

@@ -24,6 +24,7 @@ import { listen } from './listen.ts';
 import { createPager } from './pager.ts';
 import { slackInteractions } from './slack.ts';
 import type { AlertSource } from './source.ts';
+import { createTeller } from './tell.ts';
 import { startWatchdog } from './watchdog.ts';
 import { deploymentWaker } from './waker.ts';
 
@@ -87,7 +88,9 @@ export async function startGateway(of: {
   const tracing = createTracing('gateway', config, log);
   const lead = createLead({ stateDir, log });
   const { leads } = lead;
-  const dispatcher = startDispatcher({ inbox, leads, client, taskQueue: config.HOLDFAST_TASK_QUEUE, log, tracing });
+  const tellAPerson = createTeller({ inbox, settings, runbooks });
+  const taskQueue = config.HOLDFAST_TASK_QUEUE;
+  const dispatcher = startDispatcher({ inbox, leads, client, taskQueue, log, tellAPerson, tracing });
   const heartbeats = watchHeartbeats({
     stateDir,
     settings,
@@ -116,6 +119,7 @@ export async function startGateway(of: {
     env: config.env,
     inbox,
     dispatcher,
+    tellAPerson,
     heartbeats,
     slack,
     wakeDeployments: deploymentWaker({ client, settings, log }),
