@@ -21,7 +21,12 @@ export interface Dispatcher {
   /** Resolves when nothing is under way; what Temporal does not answer in half a second stays in the inbox. */
   stop: () => Promise<void>;
   counts: Readonly<{ batches: number; late: number; lag: Histogram }>;
+  /** What became of what was sent last; undefined where nothing waits that was tried. */
+  sending: () => Sending | undefined;
 }
+
+/** Taken by Temporal, or not one of all batches since then, the last of them tried then. */
+export type Sending = { taken: true } | { taken: false; since: number; triedAt: number; error: string };
 
 /**
  * Batches of one run are spaced ever wider: at most 170 in its first hour, 30 an hour from the third on, 6 from the thousandth
@@ -57,6 +62,7 @@ export function startDispatcher(of: {
   let endPause = (): void => undefined;
   let wake = (): void => undefined;
   let failedRounds = 0;
+  let sending: Sending | undefined;
 
   const endable = async <T>(call: () => Promise<T>): Promise<T> => {
     const end = new AbortController();
@@ -80,8 +86,13 @@ export function startDispatcher(of: {
       if (unreadable[0] !== undefined) await tellPutAside(workflowId, JSON.stringify(unreadable[0]));
       if (batch === undefined) return true;
       const { batchId, samples } = batch.batch;
+      const triedAt = Date.now();
       try {
-        const delivery = await endable(() => deliver(client, batch, taskQueue));
+        const delivery = await endable(() => deliver(client, batch, taskQueue)).catch((error: unknown) => {
+          const since = sending?.taken === false ? sending.since : triedAt;
+          if (!isPermanent(error)) sending = { taken: false, since, triedAt, error: said(error) };
+          throw error;
+        });
         inbox.settle(batchId, delivery);
         counts[delivery.how === 'late' ? 'late' : 'batches'] += 1;
         if (delivery.how === 'reached') counts.lag.observe((Date.now() - Date.parse(batch.since)) / 1000);
@@ -127,9 +138,11 @@ export function startDispatcher(of: {
     });
 
   const round = async (): Promise<void> => {
-    if (!leads()) return await pause(IDLE_MS, { idle: false });
+    const led = leads();
+    const waiting = led ? inbox.waiting() : [];
+    if (waiting.length === 0) sending = undefined;
+    if (!led) return await pause(IDLE_MS, { idle: false });
     const dueAt = (id: string): number => pace.get(id)?.notBefore ?? 0;
-    const waiting = inbox.waiting();
     const due = waiting.filter((id) => dueAt(id) <= Date.now()).slice(0, AT_ONCE);
     if (due.length === 0) {
       const next = Math.min(...waiting.map(dueAt), Date.now() + IDLE_MS);
@@ -139,6 +152,7 @@ export function startDispatcher(of: {
     if (sent.includes(true)) {
       if (failedRounds > 0) log('gateway: Temporal answers again');
       failedRounds = 0;
+      sending = { taken: true };
     } else {
       failedRounds += 1;
       await pause(backoffMs(failedRounds), { idle: false });
@@ -162,5 +176,6 @@ export function startDispatcher(of: {
       clearTimeout(impatience);
     },
     counts,
+    sending: () => sending,
   };
 }

@@ -105,7 +105,9 @@ export async function startGateway(of: {
       () => true,
       () => false,
     );
-  const away = watchTemporal({ stateDir, inbox, leads, pageFirstLevel, temporalAnswers, log, afterMs: of.pageAfterMs });
+  const { sending } = dispatcher;
+  const asked = { temporalAnswers, sending };
+  const away = watchTemporal({ stateDir, inbox, leads, pageFirstLevel, ...asked, log, afterMs: of.pageAfterMs });
   const watchdog = startWatchdog({ stateDir, leads, client, settings, pageFirstLevel, log });
   const vitals = keepVitals({ settings, env: config.env, log });
   const trail = keepAudit({ stateDir, env: config.env, leads, log });
