@@ -5,14 +5,16 @@ import { z } from 'zod';
 import type { Env } from '../console/routes.ts';
 import { Alert, type Settings } from '../contracts/index.ts';
 import type { CatalogueEntry } from '../runbook/catalogue.ts';
+import { isPermanent } from './deliver.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Inbox } from './inbox.ts';
 import { deeperThan } from './json-depth.ts';
 import { metricsText, type Measured } from './metrics.ts';
 import { route } from './routing.ts';
-import { alertOf, equal, type Acknowledged, type AlertSource } from './source.ts';
+import { equal, type Acknowledged, type AlertSource } from './source.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { Interactions } from './slack.ts';
+import type { TellAPerson } from './tell.ts';
 import { PATH as VITALS, type Vitals } from './vitals.ts';
 import { vitalsScript } from './vitals-script.ts';
 
@@ -27,6 +29,7 @@ export interface GatewayParts {
   env: Readonly<Record<string, string | undefined>>;
   inbox: Inbox;
   dispatcher: Dispatcher;
+  tellAPerson: TellAPerson;
   heartbeats: Heartbeats;
   slack: Interactions;
   /** Wake the deployments that may wait for a workflow of a repository. */
@@ -60,6 +63,20 @@ const mistakeIn = (error: unknown): string => {
   return issue === undefined ? String(error) : `${issue.path.join('.')}: ${issue.message}`;
 };
 
+interface Understood {
+  alerts: Alert[];
+  heartbeats: string[];
+  ended: string | undefined;
+  acknowledged: Acknowledged[];
+}
+/** All that a source makes of a body. @throws Error when it is not this source's. */
+const understand = (source: AlertSource, body: unknown, headers: Headers): Understood => ({
+  alerts: z.array(Alert).parse(source.normalise(body, headers)),
+  heartbeats: source.heartbeats?.(body) ?? [],
+  ended: source.ended?.(body, headers),
+  acknowledged: source.acknowledged?.(body) ?? [],
+});
+
 /** The gateway's HTTP side. An alert is answered 202 only when its bytes are on the disk. */
 export function createApp(parts: GatewayParts): Hono {
   const { settings, runbooks, inbox, dispatcher, log } = parts;
@@ -81,20 +98,13 @@ export function createApp(parts: GatewayParts): Hono {
     }
     return refuse(c, 'closed', 'not found');
   };
-  /** The sender will not send it again, so a person is told, once a day and source: nobody may page by it at will. */
-  const tellAPerson = async ({ name: source }: AlertSource, name: string, summary: string): Promise<void> => {
-    const key = `${name}|${new Date().toISOString().slice(0, 10)}`;
-    const alert = alertOf({ source, key, name, summary, labels: { alertname: name }, doubt: 'truncated' });
-    await inbox.store({ source, raw: Buffer.alloc(0), alerts: [{ alert, target: route(alert, settings, runbooks) }] });
-    dispatcher.wake();
-  };
-
   /** What is genuine but cannot be understood is kept for a person; the sender need not send it again. */
   const putAside = async (c: Context, source: AlertSource, raw: Buffer, error: unknown): Promise<Response> => {
     inbox.putAside(`${source.name}: ${String(error).slice(0, 500)}`, raw);
     log(`gateway: a body from ${source.name} was put aside: ${JSON.stringify(String(error).slice(0, 500))}`);
     const kept = `${source.name} sent what cannot be understood, kept in the gateway's inbox: look there for its alerts`;
-    await tellAPerson(source, 'BodyNotUnderstood', kept);
+    await parts.tellAPerson(source.name, 'BodyNotUnderstood', kept);
+    dispatcher.wake();
     return c.json({ accepted: 0 }, 202);
   };
 
@@ -103,7 +113,8 @@ export function createApp(parts: GatewayParts): Hono {
     if (source === undefined || !parts.env[source.secret]) return closed(c, source);
     try {
       const refused = `${source.name} sent a body of more than 8 MiB, which was refused: look there for its alerts, and send fewer at once`;
-      await tellAPerson(source, 'BodyTooLarge', refused);
+      await parts.tellAPerson(source.name, 'BodyTooLarge', refused);
+      dispatcher.wake();
     } catch (error) {
       log(`gateway: that a body was too large could not be stored: ${String(error)}`);
       return refuse(c, 'not-stored', 'cannot store, send again');
@@ -116,22 +127,23 @@ export function createApp(parts: GatewayParts): Hono {
     const { headers } = c.req.raw;
     if (!source.verify(raw, headers, secret)) return refuse(c, 'signature', 'the signature or token is wrong');
     if (deeperThan(raw, DEPTH_LIMIT)) return refuse(c, 'depth', `nested deeper than ${DEPTH_LIMIT}`);
-    let body: unknown;
-    let alerts: Alert[];
+    let understood: Understood;
     try {
-      body = JSON.parse(raw.toString('utf8'));
-      alerts = source.normalise(body, headers);
+      understood = understand(source, JSON.parse(raw.toString('utf8')), headers);
     } catch (error) {
       if (error instanceof SyntaxError) return refuse(c, 'malformed', 'this is not JSON');
       return await putAside(c, source, raw, mistakeIn(error));
     }
-    for (const name of source.heartbeats?.(body) ?? []) await parts.heartbeats.beat(name);
-    const repository = source.ended?.(body, headers);
-    if (repository !== undefined) parts.wakeDeployments(repository);
-    await Promise.all(source.acknowledged?.(body).map(parts.acknowledge) ?? []);
-    const checked = z.array(Alert).safeParse(alerts);
-    if (!checked.success) return await putAside(c, source, raw, mistakeIn(checked.error));
-    const routed = checked.data.map((alert) => ({ alert, target: route(alert, settings, runbooks) }));
+    const { alerts, heartbeats, ended, acknowledged } = understood;
+    for (const name of heartbeats) await parts.heartbeats.beat(name);
+    if (ended !== undefined) parts.wakeDeployments(ended);
+    try {
+      await Promise.all(acknowledged.map(parts.acknowledge));
+    } catch (error) {
+      if (!isPermanent(error)) throw error;
+      return await putAside(c, source, raw, error);
+    }
+    const routed = alerts.map((alert) => ({ alert, target: route(alert, settings, runbooks) }));
     const { repeats, silenced } = await inbox.store({ source: source.name, raw, alerts: routed });
     counts.accepted += alerts.length;
     counts.duplicates += repeats;

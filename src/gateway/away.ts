@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import type { Sending } from './dispatcher.ts';
 import type { Inbox } from './inbox.ts';
 import type { PageFirstLevel } from './pager.ts';
 
@@ -14,9 +15,16 @@ interface Outage {
   paged: number;
 }
 
+/** Why what waits does not arrive: Temporal has not answered since then, or answers and has taken nothing of what it was sent. */
+interface Trouble {
+  since: number;
+  refusal?: string;
+}
+
 /**
- * While Temporal is away no workflow pages anybody. When it has not answered for a minute and alerts wait, the gateway pages the
- * first level of the ladder itself, once until Temporal answers again; a gateway that was restarted knows what was done.
+ * While Temporal is away, or takes nothing of what it is sent (its namespace is gone, its database is away, the key has no
+ * permission), no workflow pages anybody. When it is so for a minute and alerts wait, the gateway pages the first level of the
+ * ladder itself, once until it is over; a gateway that was restarted knows what was done.
  */
 export function watchTemporal(of: {
   stateDir: string;
@@ -24,6 +32,7 @@ export function watchTemporal(of: {
   leads: () => boolean;
   pageFirstLevel: PageFirstLevel;
   temporalAnswers: () => Promise<boolean>;
+  sending: () => Sending | undefined;
   log: (line: string) => void;
   afterMs?: number | undefined;
 }): { stop(): Promise<void> } {
@@ -39,14 +48,17 @@ export function watchTemporal(of: {
   const notePaged = db.prepare('update outage set paged = 1');
   const end = db.prepare('delete from outage');
   let over = false;
+  let answersSince = Infinity;
   let stopped = false;
   let paging = Promise.resolve();
 
-  const page = async ({ since }: Outage, waiting: number): Promise<void> => {
-    const reached = await pageFirstLevel(pageOf(since, { waiting, workflowIds: inbox.waiting() }));
+  const page = async (outage: Outage, trouble: Trouble, waiting: number): Promise<void> => {
+    const key = `gateway:temporal-away:${new Date(outage.since).toISOString()}`;
+    const { subject, text } = pageOf(trouble, { waiting, workflowIds: inbox.waiting() });
+    const control = { service: 'holdfast', environment: 'control-plane', workflowId: '', runId: '' };
+    const reached = await pageFirstLevel({ key, severity: 'critical', ...control, subject, text });
     if (reached.length > 0) notePaged.run();
-    const said = reached.length > 0 ? `paged ${reached.join(', ')}` : 'nobody could be paged';
-    log(`gateway: Temporal is away and ${waiting} alerts wait: ${said}`);
+    log(`gateway: ${subject}: ${reached.length > 0 ? `paged ${reached.join(', ')}` : 'nobody could be paged'}`);
   };
   const look = async (): Promise<void> => {
     const answers = await of.temporalAnswers();
@@ -55,16 +67,22 @@ export function watchTemporal(of: {
       over = false; // what the one that leads has noted since is not known
       return;
     }
-    if (answers) {
+    const now = Date.now();
+    answersSince = answers ? Math.min(answersSince, now) : Infinity;
+    const { waiting } = inbox.backlog();
+    const sending = of.sending();
+    if (answers && (waiting === 0 || sending?.taken === true)) {
       if (!over) end.run();
       over = true;
       return;
     }
+    const refused = sending?.taken === false && sending.triedAt >= answersSince ? sending : undefined;
+    if (answers && refused === undefined) return; // nothing was tried since it answers
     over = false;
-    const outage = goesOn.get({ now: Date.now() }) as unknown as Outage;
-    const { waiting } = inbox.backlog();
-    if (outage.paged === 1 || waiting === 0 || Date.now() - outage.since < afterMs) return;
-    await (paging = page(outage, waiting));
+    const outage = goesOn.get({ now }) as unknown as Outage;
+    const trouble = refused === undefined ? outage : { since: refused.since, refusal: refused.error };
+    if (outage.paged === 1 || waiting === 0 || now - trouble.since < afterMs) return;
+    await (paging = page(outage, trouble, waiting));
   };
 
   const again = (): void => {
@@ -88,21 +106,22 @@ export function watchTemporal(of: {
 }
 
 function pageOf(
-  since: number,
+  { since, refusal }: Trouble,
   { waiting, workflowIds }: { waiting: number; workflowIds: string[] },
-): Parameters<PageFirstLevel>[0] {
+): { subject: string; text: string } {
   const at = new Date(since).toISOString();
   const more = workflowIds.length > SHOWN ? ` and ${workflowIds.length - SHOWN} more` : '';
+  const wait = `${waiting} ${waiting === 1 ? 'alert waits' : 'alerts wait'}`;
   return {
-    key: `gateway:temporal-away:${at}`,
-    severity: 'critical',
-    service: 'holdfast',
-    environment: 'control-plane',
-    workflowId: '',
-    runId: '',
-    subject: `Temporal is away: ${waiting} ${waiting === 1 ? 'alert waits' : 'alerts wait'} and no runbook runs`,
+    subject:
+      refusal === undefined
+        ? `Temporal is away: ${wait} and no runbook runs`
+        : `Temporal refuses what it is sent: ${wait} and no runbook begins`,
     text: [
-      `Temporal has not answered since ${at}. The alerts are kept and are sent when it is back; until then nobody else is paged.`,
+      refusal === undefined
+        ? `Temporal has not answered since ${at}.`
+        : `Temporal answers, and refuses what it is sent since ${at}: ${refusal}`,
+      'The alerts are kept and are sent when that is over; until then nobody else is paged.',
       `They wait for: ${workflowIds.slice(0, SHOWN).join(', ')}${more}`,
     ].join('\n'),
   };

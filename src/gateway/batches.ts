@@ -17,12 +17,18 @@ export interface Batch {
   fresh: boolean;
 }
 
+/** Told of what cannot be read and was put aside. */
+export type Unreadable = (why: string) => void;
+
 /** Whether a batch joined or opened an incident (`runId`, where known), or came too late to do either. */
 export type Delivery = { how: 'reached'; runId?: string } | { how: 'late' };
 
 /** A diagnosis of so short a time ago still holds for further alerts of the incident. */
 const FRESH_MS = 10 * 60 * 1000;
 const now = (): string => new Date().toISOString();
+/** Of an alert that fires: it has reached the incident that was opened last. */
+export const REACHED =
+  "reached_at >= coalesce((select opened_at from incidents where incidents.workflow_id = :workflowId), '')";
 const WAITS = 'workflow_id = :workflowId and status = :status and deliveries > taken';
 
 /** The outbox: what waits in the inbox is cut into batches, which stay until they are settled. Each call belongs into a transaction. */
@@ -32,7 +38,11 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
   const notReadable = (error: unknown): string => `not readable: ${String(error).slice(0, 500)}`;
 
   /** Samples of the rows of a batch; a row that cannot be read goes aside. */
-  const sample = (workflowId: string, status: string): { target: Target; samples: Alert[] } | undefined => {
+  const sample = (
+    workflowId: string,
+    status: string,
+    unreadable: Unreadable,
+  ): { target: Target; samples: Alert[] } | undefined => {
     const rows = db
       .prepare(
         `select rowid, source, key, target, alert from alerts where ${WAITS} order by taken > 0, first_at limit 10`,
@@ -44,12 +54,13 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
         return [{ target, alert: Alert.parse(JSON.parse(String(row['alert']))) }];
       } catch (error) {
         putAside(notReadable(error), Buffer.from(JSON.stringify(row)));
+        unreadable(notReadable(error));
         db.prepare('delete from alerts where rowid = ?').run(Number(row['rowid']));
         return [];
       }
     });
     const first = read[0];
-    if (first === undefined) return rows.length === 0 ? undefined : sample(workflowId, status);
+    if (first === undefined) return rows.length === 0 ? undefined : sample(workflowId, status, unreadable);
     return { target: first.target, samples: boundedSamples(read.map(({ alert }) => alert)) };
   };
 
@@ -63,8 +74,7 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
     db
       .prepare(
         `select 1 from alerts as fires where workflow_id = :workflowId and status = 'firing'
-           and (deliveries > taken or batch is not null or reached_at >=
-             coalesce((select opened_at from incidents where incidents.workflow_id = :workflowId), ''))
+           and (deliveries > taken or batch is not null or ${REACHED})
            and not exists (select 1 from alerts as ended where ended.source = fires.source and ended.key = fires.key
              and ended.status = 'resolved' and ended.last_at >= fires.last_at) limit 1`,
       )
@@ -75,7 +85,7 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
       .prepare('select 1 from incidents where workflow_id = ? and opened_at > ?')
       .get(workflowId, new Date(Date.now() - FRESH_MS).toISOString()) !== undefined;
 
-  const cutNew = (workflowId: string): Batch | undefined => {
+  const cutNew = (workflowId: string, unreadable: Unreadable): Batch | undefined => {
     // The status whose news is older goes first, so that the newest word stands at the end.
     const next = db
       .prepare(
@@ -87,10 +97,10 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
     const { status } = next;
     if (status === 'resolved' && stillFires(workflowId)) {
       take(workflowId, status, null); // an incident is resolved when the last of its alerts is
-      return cutNew(workflowId);
+      return cutNew(workflowId, unreadable);
     }
-    const sampled = sample(workflowId, status);
-    if (sampled === undefined) return cutNew(workflowId);
+    const sampled = sample(workflowId, status, unreadable);
+    if (sampled === undefined) return cutNew(workflowId, unreadable);
     const { target, samples } = sampled;
     const { distinct, deliveries, reopens, since } = db
       .prepare(
@@ -137,9 +147,9 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
     forget(batchId);
   };
 
-  const cut = (workflowId: string): Batch | undefined => {
+  const cut = (workflowId: string, unreadable: Unreadable = () => undefined): Batch | undefined => {
     const open = db.prepare('select * from batches where workflow_id = ? order by at limit 1').get(workflowId);
-    if (open === undefined) return cutNew(workflowId);
+    if (open === undefined) return cutNew(workflowId, unreadable);
     try {
       const target = Target.parse(JSON.parse(String(open['target'])));
       const batch = AlertBatch.parse(JSON.parse(String(open['batch'])));
@@ -147,7 +157,8 @@ export function createBatches(db: DatabaseSync, reopenMs: number, flapsOf: (work
       return { target, batch, since, reopens, tried: true, fresh: isFresh(workflowId) };
     } catch (error) {
       putBatchAside(String(open['id']), notReadable(error));
-      return cut(workflowId);
+      unreadable(notReadable(error));
+      return cut(workflowId, unreadable);
     }
   };
 

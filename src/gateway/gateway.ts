@@ -24,6 +24,7 @@ import { listen } from './listen.ts';
 import { createPager } from './pager.ts';
 import { slackInteractions } from './slack.ts';
 import type { AlertSource } from './source.ts';
+import { createTeller } from './tell.ts';
 import { startWatchdog } from './watchdog.ts';
 import { deploymentWaker } from './waker.ts';
 
@@ -87,7 +88,9 @@ export async function startGateway(of: {
   const tracing = createTracing('gateway', config, log);
   const lead = createLead({ stateDir, log });
   const { leads } = lead;
-  const dispatcher = startDispatcher({ inbox, leads, client, taskQueue: config.HOLDFAST_TASK_QUEUE, log, tracing });
+  const tellAPerson = createTeller({ inbox, settings, runbooks });
+  const taskQueue = config.HOLDFAST_TASK_QUEUE;
+  const dispatcher = startDispatcher({ inbox, leads, client, taskQueue, log, tellAPerson, tracing });
   const heartbeats = watchHeartbeats({
     stateDir,
     settings,
@@ -102,7 +105,9 @@ export async function startGateway(of: {
       () => true,
       () => false,
     );
-  const away = watchTemporal({ stateDir, inbox, leads, pageFirstLevel, temporalAnswers, log, afterMs: of.pageAfterMs });
+  const { sending } = dispatcher;
+  const asked = { temporalAnswers, sending };
+  const away = watchTemporal({ stateDir, inbox, leads, pageFirstLevel, ...asked, log, afterMs: of.pageAfterMs });
   const watchdog = startWatchdog({ stateDir, leads, client, settings, pageFirstLevel, log });
   const vitals = keepVitals({ settings, env: config.env, log });
   const trail = keepAudit({ stateDir, env: config.env, leads, log });
@@ -116,6 +121,7 @@ export async function startGateway(of: {
     env: config.env,
     inbox,
     dispatcher,
+    tellAPerson,
     heartbeats,
     slack,
     wakeDeployments: deploymentWaker({ client, settings, log }),

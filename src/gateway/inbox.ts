@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Alert } from '../contracts/index.ts';
-import { createBatches, type Batch, type Delivery } from './batches.ts';
+import { createBatches, type Batch, type Delivery, type Unreadable } from './batches.ts';
 import { createFlaps } from './flaps.ts';
 import type { Target } from './routing.ts';
 import { createSilences } from '../silences.ts';
@@ -47,7 +47,7 @@ export interface Inbox {
   /** Workflow ids with something to send, the longest waiting first. */
   waiting(): string[];
   /** Cut what waits for this incident into a batch, durably, or return the one that was cut and is not settled. */
-  cut(workflowId: string): Batch | undefined;
+  cut(workflowId: string, unreadable?: Unreadable): Batch | undefined;
   /** The batch reached an incident, or there was none for it to join. */
   settle(batchId: string, delivery: Delivery): void;
   /** Keep what can never be understood or sent, with the reason, where it blocks nothing. */
@@ -168,7 +168,7 @@ export function openInbox(stateDir: string, { reopenMs = HOUR_MS, lockMs = 1000 
         )
         .all()
         .map(({ id }) => String(id)),
-    cut: (workflowId) => transaction(() => batches.cut(workflowId)),
+    cut: (workflowId, unreadable) => transaction(() => batches.cut(workflowId, unreadable)),
     settle: (batchId, delivery) => transaction(() => batches.settle(batchId, delivery)),
     putAside: batches.putAside,
     putBatchAside: (batchId, reason) => transaction(() => batches.putBatchAside(batchId, reason)),

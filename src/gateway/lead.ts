@@ -48,7 +48,11 @@ export function createLead(of: { stateDir: string; log: (line: string) => void; 
     leads,
     stop() {
       clearInterval(renewing);
-      leave.run(me);
+      try {
+        leave.run(me);
+      } catch (error) {
+        log(`gateway: the lead could not be left, it ends with its lease: ${String(error)}`);
+      }
       db.close();
     },
   };

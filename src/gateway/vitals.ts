@@ -61,8 +61,8 @@ export interface Vitals {
   /** For `PATH`. */
   routes: Hono;
   /**
-   * Answers a beacon over the rate before anything is made of the request: what a busy page sends must leave room for an alert.
-   * False where it is another request's turn.
+   * Answers a beacon over the rate, or of an origin that is not measured, before anything is made of the request: what a busy page
+   * sends must leave room for an alert, and so must what pages of others send. False where it is another request's turn.
    */
   refusesAtOnce: (request: IncomingMessage, response: ServerResponse) => boolean;
   metricsText: () => string;
@@ -221,11 +221,10 @@ export function createVitals(of: {
       if (request.method !== 'POST' || request.url !== PATH) return false;
       const { origin = '' } = request.headers;
       const one = measured.get(origin);
-      if (one === undefined || allowance(one, performance.now()) >= 1) return false;
-      const body = JSON.stringify({ error: refuse('rate') });
-      response.writeHead(429, {
-        'access-control-allow-origin': origin,
-        vary: 'Origin',
+      if (one !== undefined && allowance(one, performance.now()) >= 1) return false;
+      const body = JSON.stringify({ error: refuse(one === undefined ? 'origin' : 'rate') });
+      response.writeHead(one === undefined ? 403 : 429, {
+        ...(one !== undefined && { 'access-control-allow-origin': origin, vary: 'Origin' }),
         'content-type': 'application/json',
         'content-length': body.length,
       });

@@ -13,7 +13,6 @@ const ATTEMPTS = 3;
 const SHOWN = 10;
 /** For all pages of the list, however many runs are open. */
 const LIST_MS = 10_000;
-const KEPT_MS = 90 * 24 * 60 * 60 * 1000;
 const AT_ONCE = 8;
 const DEFAULTS = { everyMs: 15_000, lateMs: 60_000 };
 
@@ -24,7 +23,8 @@ interface Stuck {
 
 /**
  * What a run cannot tell of itself: that its workflow task fails again and again or is taken by no worker, that its wait has
- * passed the deadline in its memo. The first level of the ladder is paged, once for each (kept in `<stateDir>/inbox.sqlite`).
+ * passed the deadline in its memo. The first level of the ladder is paged, once for each (kept in `<stateDir>/inbox.sqlite`) until
+ * the run goes on: stuck again, it is paged again.
  */
 export function startWatchdog(of: {
   stateDir: string;
@@ -39,10 +39,16 @@ export function startWatchdog(of: {
   const { leads, client, settings, pageFirstLevel, log } = of;
   const { everyMs, lateMs } = { ...DEFAULTS, ...of.timing };
   const db = new DatabaseSync(join(of.stateDir, 'inbox.sqlite'), { timeout: 1000 });
-  db.exec('create table if not exists watchdog (what text primary key, told_at text not null) strict');
+  db.exec(`create table if not exists watchdog (what text primary key, told_at text not null) strict;
+    create table if not exists stuck (what text primary key, since text not null) strict`);
   const told = db.prepare('select 1 from watchdog where what = ?');
   const note = db.prepare('insert or ignore into watchdog values (?, ?)');
-  db.prepare('delete from watchdog where told_at < ?').run(new Date(Date.now() - KEPT_MS).toISOString());
+  const sinceOf = db.prepare('insert into stuck values (?, ?) on conflict do update set since = since returning since');
+  const forget = ['watchdog', 'stuck'].map((table) =>
+    db.prepare(
+      `delete from ${table} where substr(what, 1, instr(what, ':') - 1) not in (select value from json_each(?))`,
+    ),
+  );
 
   let watched: Watched | undefined;
 
@@ -72,19 +78,24 @@ export function startWatchdog(of: {
 
   const lookAt = async (runs: WorkflowExecutionInfo[]): Promise<void> => {
     const found: Stuck[] = [];
+    const unknown: string[] = [];
     for (let i = 0; i < runs.length; i += AT_ONCE) {
-      const some = await Promise.all(runs.slice(i, i + AT_ONCE).map((run) => stuck(run).catch(() => undefined)));
-      found.push(...some.filter((one) => one !== undefined));
+      const some = runs.slice(i, i + AT_ONCE).map((run) => stuck(run).catch(() => void unknown.push(run.runId)));
+      found.push(...(await Promise.all(some)).filter((one) => one !== undefined));
     }
+    const mayBeStuck = JSON.stringify([...unknown, ...found.map(({ run }) => run.runId)]);
+    for (const gone of forget) gone.run(mayBeStuck);
     watched = { temporalAnswers: true, open: byPhase(runs), stuck: found.length };
     const fresh = found.filter(({ run, why }) => told.get(`${run.runId}:${why}`) === undefined);
     const [first] = fresh;
     if (first === undefined) return;
+    const now = new Date().toISOString();
+    const what = `${first.run.runId}:${first.why}`;
     const lines = fresh.slice(0, SHOWN).map(({ run, why }) => `${run.workflowId}: ${why}`);
     const more = fresh.length > SHOWN ? [`and ${fresh.length - SHOWN} more`] : [];
     const attribute = (name: string) => String(first.run.searchAttributes[`Holdfast${name}`]?.[0] ?? '');
     const reached = await pageFirstLevel({
-      key: `watchdog:${first.run.runId}:${first.why}`,
+      key: `watchdog:${what}:${String(sinceOf.get(what, now)?.['since'])}`,
       workflowId: first.run.workflowId,
       runId: first.run.runId,
       severity: 'critical',
@@ -94,7 +105,7 @@ export function startWatchdog(of: {
       text: [...lines, ...more, 'Look at the worker and at the Temporal UI; act by hand until it goes on.'].join('\n'),
     });
     if (reached.length === 0) return log(`gateway: nobody could be paged, stuck: ${JSON.stringify(lines)}`);
-    for (const { run, why } of fresh) note.run(`${run.runId}:${why}`, new Date().toISOString());
+    for (const { run, why } of fresh) note.run(`${run.runId}:${why}`, now);
     log(`gateway: paged, stuck: ${JSON.stringify(lines)}`);
   };
 

@@ -1,4 +1,4 @@
-/** The gateway while Temporal is away: it pages the first level itself, once. */
+/** The gateway while Temporal is away, or takes nothing of what it is sent: it pages the first level itself, once. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { freePort } from '../../src/embedded/ports.ts';
@@ -98,4 +98,33 @@ it('pages nobody while nothing waits, nor while Temporal answers, and again when
   await until(async () => (await readyz()).includes('away'));
   await postAlertmanager(gateway.url, group({ instance: '3' }));
   await until(() => readPages(stateDir).length === 2);
+});
+
+it('pages once about a Temporal that answers and takes nothing, and says what it answers', async () => {
+  await using folder = scratch();
+  await using server = scratch();
+  const { stateDir } = folder;
+  const ports = { port: await freePort(), uiPort: await freePort() };
+  const { address } = await startTemporal({ stateDir: server.stateDir, ...ports });
+  try {
+    await using gateway = await runGateway({
+      stateDir,
+      env: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'gone' },
+      ...soon,
+    });
+    await postAlertmanager(gateway.url, group());
+    await until(() => readPages(stateDir).length > 0);
+    expect((await gateway.get('/readyz')).text).toContain('"temporal":"reachable"');
+    await postAlertmanager(gateway.url, group({ service: 'mail' }));
+    await lookedLongEnough(stateDir);
+    expect(readPages(stateDir)).toEqual([
+      expect.objectContaining({
+        level: 'team',
+        subject: 'Temporal refuses what it is sent: 1 alert waits and no runbook begins',
+        text: expect.stringMatching(/Temporal answers, and refuses .*gone[^]*incident\.shop\.high-error-rate/),
+      }),
+    ]);
+  } finally {
+    await endProcess(server.stateDir, 'temporal');
+  }
 });

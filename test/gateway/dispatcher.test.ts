@@ -7,12 +7,14 @@ import { openInbox, type Inbox } from '../../src/gateway/inbox.ts';
 import { boundedSamples } from '../../src/gateway/samples.ts';
 import { ladderOf } from '../../src/runbook/catalogue.ts';
 import { alertOf } from '../../src/gateway/source.ts';
-import { scratch } from './rig.ts';
+import { createTeller } from '../../src/gateway/tell.ts';
+import { runbooks, scratch, settings } from './rig.ts';
 import { until } from '../support/until.ts';
 import { startTemporalRig, TASK_QUEUE, type TemporalRig } from './temporal-rig.ts';
 
 const INCIDENT = 'incident.shop.high-error-rate';
 const OTHER = 'incident.shop.triage';
+const TOLD = 'incident.unrouted.triage';
 const target = (workflowId = INCIDENT, type = 'highErrorRate') => ({
   service: 'shop',
   environment: 'production',
@@ -47,6 +49,7 @@ const dispatch = (inbox: Inbox) => {
     leads: () => true,
     client: temporal.client,
     taskQueue: TASK_QUEUE,
+    tellAPerson: createTeller({ inbox, settings, runbooks }),
     log: (line) => void logged.push(line),
   });
   return { ...dispatcher, [Symbol.asyncDispose]: dispatcher.stop };
@@ -191,7 +194,7 @@ describe('a batch that arrived, but whose arrival was not noted before the gatew
   });
 });
 
-it('puts aside what cannot be read and what Temporal will never take, and sends the rest', async () => {
+it('puts aside what cannot be read and what Temporal will never take, tells a person of each, and sends the rest', async () => {
   const inbox = openInbox(folder.stateDir);
   await store(inbox, [alert('bad'), alert('good')]);
   await store(inbox, [alert('typeless')], target('incident.shop.typeless', ''));
@@ -211,7 +214,21 @@ it('puts aside what cannot be read and what Temporal will never take, and sends 
     expect.stringContaining('INVALID_ARGUMENT'),
     expect.stringContaining('not readable'),
   ]);
-  expect(logged).toEqual([expect.stringContaining('incident.shop.typeless')]);
+  const { deliveries, incident } = await temporal.counted(TOLD);
+  expect(deliveries).toBe(2);
+  expect(incident.summary).toContain("can never be sent and lie in the gateway's inbox");
+  expect(logged.sort()).toEqual([expect.stringContaining(INCIDENT), expect.stringContaining('incident.shop.typeless')]);
+});
+
+it('tells nobody that what tells of it can never be sent, which would go on for ever', async () => {
+  const inbox = openInbox(folder.stateDir);
+  const telling = alertOf({ source: 'gateway', key: 'k', name: 'AlertsPutAside', labels: {} });
+  await store(inbox, [telling], target('incident.shop.typeless', ''));
+  await using _ = dispatch(inbox);
+  await sent(inbox);
+  expect(inbox.backlog()).toMatchObject({ waiting: 0, aside: 1 });
+  using db = new DatabaseSync(join(folder.stateDir, 'inbox.sqlite'));
+  expect(db.prepare('select source from alerts').all()).toEqual([{ source: 'test' }]);
 });
 
 it('keeps a signal under 16 KiB, whatever the alerts hold', async () => {

@@ -119,6 +119,12 @@ it('takes an alert that fires anew under an old key, after it resolved, for a ne
   );
 });
 
+it('leaves what a gateway of another build on this folder keeps in it', () => {
+  read('create table flaps (at text not null)');
+  reopen();
+  expect(read('select * from flaps')).toEqual([]);
+});
+
 it('goes on with the next batch of the same incident when one was put aside', async () => {
   await inbox.store(arrival('a'));
   const refused = cut(inbox).batch;

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { createLead } from '../../src/gateway/lead.ts';
 import { until } from '../support/until.ts';
 import { scratch } from './rig.ts';
@@ -42,4 +44,17 @@ it('is held no longer by a gateway that was stopped, as soon as it goes on', asy
   } finally {
     child.kill('SIGKILL');
   }
+});
+
+it('ends with its lease where a gateway cannot leave it, which stops all the same and says so', async () => {
+  await using folder = scratch();
+  const said: string[] = [];
+  const first = leading(folder.stateDir, said);
+  using db = new DatabaseSync(join(folder.stateDir, 'inbox.sqlite'));
+  db.exec('begin immediate');
+  first.stop();
+  db.exec('rollback');
+  expect(said).toEqual([expect.stringContaining('database is locked')]);
+  using second = leading(folder.stateDir);
+  await until(() => second.leads());
 });

@@ -1,14 +1,10 @@
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
-import { Heartbeat } from '../../src/contracts/index.ts';
-import { settings as configured } from './rig.ts';
-import { watchHeartbeats } from '../../src/gateway/heartbeats.ts';
 import { openInbox, type Inbox } from '../../src/gateway/inbox.ts';
 import { spacingMs } from '../../src/gateway/dispatcher.ts';
 import { openSilences } from '../../src/silences.ts';
 import { alertOf } from '../../src/gateway/source.ts';
 import * as rig from './rig.ts';
-import { until } from '../support/until.ts';
 
 const INCIDENT = 'incident.shop.high-error-rate';
 const target = { service: 'shop', environment: 'production', type: 'highErrorRate', workflowId: INCIDENT };
@@ -89,84 +85,22 @@ it('takes alerts of one name for one that flaps when the last of them resolves, 
   expect(reach()?.batch.flaps).toBe(1);
 });
 
+it('takes for firing what belongs to the open incident, however long ago it came', async () => {
+  for (const key of ['host-1', 'host-2']) await store(key);
+  expect(reach()).toBeDefined();
+  using db = new DatabaseSync(join(folder.stateDir, 'inbox.sqlite'));
+  db.exec(`update alerts set last_at = '2026-01-01T00:00:00.000Z' where key = 'host-2'`);
+  for (const resolved of [true, false]) await store('host-1', resolved);
+  expect(reach()?.batch).not.toHaveProperty('flaps');
+  db.exec(`update incidents set opened_at = '2100-01-01T00:00:00.000Z'`); // it has closed, and another is open
+  for (const resolved of [true, false]) await store('host-1', resolved);
+  expect(reach()?.batch).toMatchObject({ flaps: 1 });
+});
+
 it('keeps a run under 5,000 events in a day of flapping, a batch being four of them', () => {
   let [at, sent] = [0, 0];
   while (at < 24 * 3_600_000) at += spacingMs((sent += 1));
   expect(sent * 4).toBeLessThan(4000);
-});
-
-describe('a heartbeat', () => {
-  const watch = (heartbeats: object[]) =>
-    watchHeartbeats({
-      stateDir: folder.stateDir,
-      settings: { ...configured, heartbeats: heartbeats as typeof configured.heartbeats },
-      runbooks: rig.runbooks,
-      inbox,
-      leads: () => true,
-      stored: () => undefined,
-      log: (line) => {
-        throw new Error(line);
-      },
-    });
-  const nightly = { name: 'nightly', every: '100 ms', grace: '50 ms', severity: 'critical', service: 'shop' };
-  const told = () => {
-    using db = new DatabaseSync(join(folder.stateDir, 'inbox.sqlite'));
-    return db.prepare(`select key, status, deliveries from alerts order by status`).all();
-  };
-
-  it('that stays away is an alert again and again, resolved when it comes back', async () => {
-    const heartbeats = watch([nightly]);
-    try {
-      await until(() => Number(told()[0]?.['deliveries']) >= 2);
-      expect(inbox.waiting()).toEqual(['incident.shop.triage']);
-      expect(await heartbeats.beat('nightly')).toBe(true);
-      expect(told()).toMatchObject([
-        { key: 'nightly', status: 'firing' },
-        { key: 'nightly', status: 'resolved', deliveries: 1 },
-      ]);
-      expect(await heartbeats.beat('unknown')).toBe(false);
-    } finally {
-      await heartbeats.stop();
-    }
-  });
-
-  it('that comes is none', async () => {
-    const heartbeats = watch([{ ...nightly, every: '60 s' }]);
-    await heartbeats.beat('nightly');
-    await heartbeats.stop();
-    expect(told()).toEqual([]);
-  });
-});
-
-it('takes heartbeats only with their token, and only those that are expected', async () => {
-  await using gateway = await rig.runGateway({
-    stateDir: folder.stateDir,
-    env: { HOLDFAST_HEARTBEAT_TOKEN: 'a-heartbeat-token' },
-  });
-  const beat = (token: string) =>
-    fetch(`${gateway.url}/heartbeats/nightly`, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
-  expect((await beat('another')).status).toBe(401);
-  expect((await beat('a-heartbeat-token')).status).toBe(404);
-  await using closed = await rig.runGateway({ stateDir: folder.stateDir });
-  expect((await fetch(`${closed.url}/heartbeats/nightly`, { method: 'POST' })).status).toBe(404);
-});
-
-it("takes Prometheus's Watchdog for a sign of life and for no alert", async () => {
-  const heartbeats = [Heartbeat.parse({ name: 'watchdog', every: '200 ms', grace: '100 ms' })];
-  await using gateway = await rig.runGateway({ stateDir: folder.stateDir, heartbeats });
-  const told = () => {
-    using db = new DatabaseSync(join(folder.stateDir, 'inbox.sqlite'));
-    return db.prepare('select source, key, status from alerts order by status').all();
-  };
-  await until(() => told().length > 0);
-  expect(await rig.postAlertmanager(gateway.url, rig.group({ name: 'Watchdog' }))).toMatchObject({
-    status: 202,
-    body: { accepted: 0 },
-  });
-  expect(told()).toEqual([
-    { source: 'heartbeat', key: 'watchdog', status: 'firing' },
-    { source: 'heartbeat', key: 'watchdog', status: 'resolved' },
-  ]);
 });
 
 it('tells a person, once a day, that a body was too large', async () => {

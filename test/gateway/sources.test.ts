@@ -1,6 +1,7 @@
 import { Alert } from '../../src/contracts/index.ts';
 import { alertmanager, sentry, webhook } from '../../src/gateway/sources/index.ts';
-import { bearer, group, secrets, signedAsWebhook, signedBySentry } from './rig.ts';
+import { route } from '../../src/gateway/routing.ts';
+import { bearer, group, runbooks, secrets, settings, signedAsWebhook, signedBySentry } from './rig.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 const body = JSON.stringify({ name: 'HighErrorRate', service: 'shop', summary: 'Grüße – é' });
@@ -248,6 +249,16 @@ describe('sentry', () => {
       { key: 'issue|77', status: 'firing', startsAt: '2026-11-24T09:00:00.000Z' },
     ]);
     expect(of('assigned')).toEqual([]);
+  });
+
+  it.each([
+    ['an event by its tag', 'event_alert', { event: { ...event, tags: [['sample_event', 'yes']] } }],
+    ['an event by its level', 'error', { error: { ...event, level: 'sample' } }],
+    ['an issue by its level', 'issue', { issue: { ...issue, level: 'sample' } }],
+  ])("sends Sentry's sample to a person, whatever the routes say: %s", (_, resource, data) => {
+    const routes = [{ match: {}, service: 'shop', environment: 'production', runbook: 'high-error-rate' }];
+    const to = read(resource, { action: 'created', data }).map((one) => route(one, { ...settings, routes }, runbooks));
+    expect(to).toMatchObject([{ type: 'triage' }]);
   });
 
   it.each(['installation', 'comment', 'seer', ''])('finds nothing to do in "%s"', (resource) =>

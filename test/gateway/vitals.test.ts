@@ -136,7 +136,7 @@ it('counts no more at once than a tenth of a second allows, so that an alert has
   expect(saved[0]![0]!.samples).toBe(counted);
 });
 
-it('refuses what is over the limit before anything is made of it, and nothing else', async () => {
+it('refuses what is over the limit or from elsewhere before anything is made of it, and nothing else', async () => {
   const { sendBeacon, refusesAtOnce, metricsText } = endpoint({ perSecond: 10 });
   const server = createServer((request, response) => {
     if (!refusesAtOnce(request, response)) response.writeHead(204).end();
@@ -153,12 +153,13 @@ it('refuses what is over the limit before anything is made of it, and nothing el
     expect(await status()).toBe(429);
     expect(await status('/alerts/alertmanager')).toBe(204);
     expect(await status('/vitals', { method: 'GET' })).toBe(204);
-    expect(await status('/vitals', { origin: 'https://evil.example' })).toBe(204);
+    expect(await status('/vitals', { origin: 'https://evil.example' })).toBe(403);
   } finally {
     server.close();
     server.closeAllConnections();
   }
   expect(metricsText()).toMatch(/vitals_refused_total\{reason="rate"\} 2\d/);
+  expect(metricsText()).toContain('vitals_refused_total{reason="origin"} 1\n');
 });
 
 it('keeps its memory, however many pages and releases are made up, and no ids of theirs', async () => {

@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { createNotifier } from '../../src/channels/notifier.ts';
+import { withinDeadline } from '../../src/gateway/deliver.ts';
 import { createPager } from '../../src/gateway/pager.ts';
 import { startWatchdog } from '../../src/gateway/watchdog.ts';
 import { readPages } from '../../src/pages.ts';
@@ -73,4 +74,32 @@ it('does not page again for the same when the gateway starts anew', async () => 
   await using _ = watch(of.temporal.client);
   await looked();
   expect(pages().filter(({ text }) => text.includes('incident.shop.late'))).toHaveLength(1);
+});
+
+it('pages again about a run that was stuck, went on and is stuck again', async () => {
+  const { client } = of.temporal;
+  const taskQueue = 'sometimes';
+  const run = await start('incident.shop.again', { taskQueue });
+  const about = () => pages().filter(({ text }) => text.includes('incident.shop.again: no worker takes'));
+  await using watchdog = watch(client);
+  await until(() => about().length === 1);
+  const queue = { namespace: client.options.namespace, taskQueue: { name: taskQueue }, identity: 'a worker' };
+  const poll = () => client.workflowService.pollWorkflowTaskQueue(queue);
+  const { taskToken } = await withinDeadline(client, poll, 60_000);
+  await client.workflowService.respondWorkflowTaskCompleted({ ...queue, taskToken });
+  await until(() => watchdog.watched()?.stuck === 0);
+  expect(about()).toHaveLength(1);
+  await run.signal('addAlerts');
+  await until(() => about().length === 2);
+});
+
+it('does not page again about what was stuck before and after Temporal was away', async () => {
+  await start('incident.shop.lasting', { memo: { deadline: new Date(0).toISOString() } });
+  await using watchdog = watch(of.temporal.client);
+  await until(() => pages().some(({ text }) => text.includes('incident.shop.lasting')));
+  await of.temporal.stop();
+  await until(() => watchdog.watched()?.temporalAnswers === false);
+  await of.temporal.start();
+  await looked();
+  expect(pages().filter(({ text }) => text.includes('incident.shop.lasting'))).toHaveLength(1);
 });

@@ -1,7 +1,7 @@
 /**
  * Sentry integration webhooks: `Sentry-Hook-Signature` is the hex HMAC-SHA256 of the raw body with the client secret.
  * Alerts are made of `event_alert`, `metric_alert`, `issue` and `error`; any other resource (installation, comment) is
- * understood as nothing to do.
+ * understood as nothing to do. What Sentry makes up to try an integration out, by its level or its tag, goes to triage.
  * Source  docs.sentry.io, "Integration Platform: Webhooks".
  */
 import { createHmac } from 'node:crypto';
@@ -59,6 +59,10 @@ const bodies = {
 const projectOf = (url: string | null | undefined): string | undefined =>
   /\/projects\/[^/]+\/([a-z0-9_-]+)\//.exec(url ?? '')?.[1];
 
+/** Sentry's own example, which nothing has gone wrong for. */
+const doubtOf = (level: string | null | undefined, tags: Record<string, unknown> = {}): Alert['doubt'] =>
+  level === 'sample' || 'sample_event' in tags ? 'no-data' : undefined;
+
 function eventAlert(resource: string, event: z.output<typeof Event>, rule?: string | null): Alert {
   const tags = Object.fromEntries(event.tags ?? []);
   const name = rule || 'SentryError';
@@ -82,6 +86,7 @@ function eventAlert(resource: string, event: z.output<typeof Event>, rule?: stri
     startsAt: event.datetime,
     labels,
     url: event.web_url,
+    doubt: doubtOf(event.level, tags),
   });
 }
 
@@ -102,6 +107,7 @@ function issueAlert({ action, data: { issue } }: z.output<(typeof bodies)['issue
       startsAt: action === 'unresolved' ? issue.lastSeen : issue.firstSeen,
       labels: labelsOf({ alertname: 'SentryIssue', resource: 'issue', project, level: issue.level }),
       url: issue.web_url ?? issue.permalink,
+      doubt: doubtOf(issue.level),
     }),
   ];
 }
