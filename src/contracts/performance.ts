@@ -51,6 +51,8 @@ export const WebVital = z.object({
   metric: MetricName,
   p75: z.number(),
   samples: z.number().int(),
+  /** There were more than could be read: of the newest. */
+  newest: z.literal(true).optional(),
 });
 export type WebVital = z.output<typeof WebVital>;
 
