@@ -73,7 +73,9 @@ export function createActivities(
           }),
           bundle: bundle !== undefined,
           caching: caching.length > 0,
-          ...(laboratory !== undefined && { laboratory: { taskQueue: laboratory.taskQueue } }),
+          ...(laboratory !== undefined && {
+            laboratory: { taskQueue: laboratory.taskQueue, pages: laboratory.pages.length },
+          }),
         },
         ...(monitor !== undefined && { monitor: { ...monitor, metrics: metrics !== undefined } }),
         deployment: {

@@ -18,7 +18,7 @@ const Config = z.object({
   HOLDFAST_CONFIG: z.string().default('holdfast.config.ts'),
   HOLDFAST_GATEWAY_HOST: z.string().default('127.0.0.1'),
   HOLDFAST_GATEWAY_PORT: z.coerce.number().int().min(0).max(65535).default(4100),
-  /** Where people reach the gateway, where that is not its host and port: behind TLS. */
+  /** Where people reach the gateway, where that is not its host and port: behind TLS. What the worker sends people links to it. */
   HOLDFAST_PUBLIC_URL: z.url().optional(),
   /** Whoever asks is the last that a reverse proxy in front has added to `X-Forwarded-For`; nothing else may reach the gateway then. */
   HOLDFAST_BEHIND_PROXY: z.enum(['0', '1']).default('0'),

@@ -77,8 +77,10 @@ export interface IncidentRecord {
   recentIncidents: (limit: number) => Promise<RecordedIncident[]>;
   /** Idempotent: a slot's sketch only grows. */
   saveVitals: (slots: VitalsSlot[]) => Promise<boolean>;
-  /** The slots that began since then. */
-  vitals: (of: Scope & { since: string }) => Promise<VitalsSlot[]>;
+  /** The newest slots that began since then, up to `atMost`; `whole` where there are no more. */
+  vitals: (
+    of: Scope & { since: string; release?: string | undefined; atMost: number },
+  ) => Promise<{ slots: VitalsSlot[]; whole: boolean }>;
   /** Idempotent: of a day, what was measured for longest is kept. */
   saveObjectives: (days: ObjectiveDay[]) => Promise<boolean>;
   /** Of one objective, oldest first, since that day. */
@@ -91,6 +93,9 @@ export interface IncidentRecord {
   search: (of: { text: string; limit: number }) => Promise<RecordedIncident[]>;
 }
 
+const Slots = z.array(VitalsSlot.extend({ at: At }));
+/** Beside `at`: what tells the slots of one environment apart. */
+const SLOT_KEY = ['gateway', 'release', 'page', 'device', 'metric'] as const;
 const AuditHead = z.object({ seq: z.number().int(), hash: z.string() });
 const Reviews = z.array(z.object({ review: Review }));
 
@@ -168,12 +173,26 @@ export function createRecord({ url, key }: { url: string; key: string }): Incide
       return rows.map(({ review }) => review);
     },
     saveVitals: (slots) => answer('save vitals', z.boolean(), client.rpc('record_web_vitals', { vitals: slots })),
-    vitals: ({ service, environment, since }) =>
-      answer(
-        'vitals',
-        z.array(VitalsSlot.extend({ at: At })),
-        client.from('web_vitals').select('*').match({ service, environment }).gte('at', since).order('at'),
-      ),
+    /** Page by page, for an answer is cut where Supabase caps it: at a thousand rows, where it hosts the project. */
+    async vitals({ service, environment, since, release, atMost }) {
+      const of = { service, environment, ...(release !== undefined && { release }) };
+      const found = new Map<string, VitalsSlot>(); // what is written meanwhile moves a slot into the next page once more
+      for (let [read, full] = [0, 0]; read < atMost;) {
+        const newest = client
+          .from('web_vitals')
+          .select('*')
+          .match(of)
+          .gte('at', since)
+          .order('at', { ascending: false });
+        const inOrder = SLOT_KEY.reduce((ordered, column) => ordered.order(column), newest);
+        const page = await answer('vitals', Slots, inOrder.range(read, atMost - 1));
+        for (const slot of page) found.set([slot.at, ...SLOT_KEY.map((column) => slot[column])].join(' '), slot);
+        [read, full] = [read + page.length, Math.max(full, page.length)];
+        if (page.length === 0 || (page.length < full && read < atMost))
+          return { slots: [...found.values()], whole: true };
+      }
+      return { slots: [...found.values()], whole: false };
+    },
     saveObjectives: (days) => answer('save objectives', z.boolean(), client.rpc('record_objective_days', { days })),
     objectiveDays: ({ since, ...of }) =>
       answer(

@@ -185,7 +185,7 @@ export const databaseConnectionIssues = kit.defineRunbook(
 
 /** Who waits is a victim: it goes on when the one it waits for has gone. */
 const mayEnd = ({ spared, waits }: SessionInTheWay): boolean => spared === undefined && !waits;
-const refOf = ({ seconds: _seconds, blocks: _blocks, waits: _waits, spared: _spared, ...ref }: SessionInTheWay) => ref;
+const refOf = ({ seconds: _s, blocks: _b, waitedSeconds: _ws, waits: _w, spared: _sp, ...ref }: SessionInTheWay) => ref;
 
 /** Whether much of the pool is held by transactions in which nothing happens. */
 const forgotten = (connections?: ConnectionUse, pool?: PoolUse): boolean => {

@@ -1,12 +1,13 @@
 /**
  * Monitor of one service, in every environment that asks for it.
  * Raises    `HighErrorRate`, `SlowResponses` and `ManyErrors` over their alert thresholds; `DatabaseConnectionIssues` when the database does
- *           not answer, or clients wait for its pool, or sessions for one another; the burn of an error budget; `FailedDeployment`;
+ *           not answer, or clients wait for its pool, or sessions for one another for long; the burn of an error budget; `FailedDeployment`;
  *           `MemoryLeak` when an instance grows without end; `WebVitalsFailing` when real users wait;
  *           `MonitoringBlind` when something could not be read for long.
- * Steady    each after two readings in a row, resolved after three good ones; too few requests say nothing. While the database
- *           is in trouble the rest is its symptom and raises nothing. What goes on firing is told again every 15 minutes: the
- *           gateway opens an incident anew where the last one ended and an hour has passed.
+ * Steady    each after two readings in a row, resolved after three good ones; too few requests say nothing. Once the database's
+ *           own alert is due the rest is its symptom and raises nothing; what one bad reading of it may explain waits for the
+ *           next. What goes on firing is told again every 15 minutes: the gateway opens an incident anew where the last one
+ *           ended and an hour has passed.
  * Source    Google SRE Workbook, chapter 5, "Alerting on SLOs", multiwindow, multi-burn-rate alerts.
  * A tick is a timer and one batch of local activities. Continues as new by count.
  */
@@ -100,6 +101,7 @@ export const watchSignal = defineSignal<[WatchOrder]>('watch');
 
 export async function monitorService(monitor: Monitor): Promise<void> {
   const { service } = monitor;
+  const patient = patched('patient-with-the-database'); // here: see `defineRunbook`
   const policies = new Map<string, Policy>();
   setHandler(watchedQuery, () => monitor.watched, {
     description: 'What is watched, and which alert is firing since when',
@@ -128,7 +130,7 @@ export async function monitorService(monitor: Monitor): Promise<void> {
         const policy = policies.get(one.environment) ?? (await readPolicy(scope).catch(() => undefined));
         if (policy === undefined) return await watchBlindly(scope, one, now); // it is asked for at the next tick
         policies.set(one.environment, policy);
-        await watch(scope, one, policy, { now, everySeconds: kit.secondsOf(monitor.every) });
+        await watch(scope, one, policy, { now, everySeconds: kit.secondsOf(monitor.every), patient });
       }),
     ]);
     await sleep(monitor.every);
@@ -158,10 +160,12 @@ async function askSources(monitor: Monitor, now: number): Promise<void> {
 interface Tick {
   now: number;
   everySeconds: number;
+  /** Whether it takes more than a blip of the database to explain the rest. */
+  patient: boolean;
 }
 
 async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Promise<void> {
-  const { now, everySeconds } = tick;
+  const { now, everySeconds, patient } = tick;
   const terms = policy.monitor ?? DEFAULTS;
   const { windowSeconds } = policy.measure;
   const window = { ...scope, windowSeconds };
@@ -186,25 +190,25 @@ async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Pr
   const trackedBy = (name: string): kit.Tracked => (one.alerts[name] ??= { over: 0, under: 0 });
 
   const database = trackedBy('DatabaseConnectionIssues');
-  const judged = [
-    ...(health === undefined ? [] : [kit.judgeSupabase(health)]),
-    ...(pool === undefined ? [] : [kit.judgePool(pool)]),
-    ...(sessions === undefined ? [] : [kit.judgeInTheWay(sessions.filter(({ blocks }) => blocks > 0))]),
-  ];
-  if (judged.length > 0) {
-    const bad = judged.find(([verdict]) => verdict === 'bad');
-    const summary = (bad ?? judged[0])?.[1] ?? '';
-    judge(database, bad !== undefined, bad === undefined, { name: 'DatabaseConnectionIssues', summary });
-  }
-  if (database.over > 0 || database.firingSince !== undefined) one.troubledAt = now;
-  /** For as long as a window of so many ms remembers it. */
+  const inTheWay = sessions?.filter(
+    ({ blocks, seconds, waitedSeconds = Infinity }) =>
+      blocks > 0 && (!patient || Math.max(seconds, waitedSeconds) > policy.database.longSeconds),
+  );
+  const judged = kit.judgeDatabase({ health, pool, inTheWay });
+  const bad = judged?.[0] === 'bad';
+  if (judged !== undefined) judge(database, bad, !bad, { name: 'DatabaseConnectionIssues', summary: judged[1] });
+  const inTrouble = database.firingSince !== undefined || database.over >= (patient ? terms.raiseAfter : 1);
+  if (inTrouble) one.troubledAt = now;
+  const suspected = bad && !inTrouble;
+  /** As long as a window of so many ms remembers it. */
   const troubled = (ms: number): boolean => now - (one.troubledAt ?? -Infinity) < ms;
-
   const minimumRequests = policy.measure.minimumRequests + kit.ownProbes(windowSeconds, everySeconds);
   const counting = { ...policy, measure: { ...policy.measure, minimumRequests } };
   /** What users meet: over its alert threshold, and within what it is to hold. */
-  const judgeMet = (name: string, [alerting, summary]: kit.Judgement, [holding]: kit.Judgement): void =>
-    judge(trackedBy(name), alerting === 'bad' && !troubled(windowSeconds * 1000), holding === 'ok', { name, summary });
+  const judgeMet = (name: string, [alerting, summary]: kit.Judgement, [holding]: kit.Judgement): void => {
+    const over = alerting === 'bad' && !troubled(windowSeconds * 1000);
+    if (!over || !suspected) judge(trackedBy(name), over, holding === 'ok', { name, summary });
+  };
   if (ratio !== undefined) {
     const judgeBy = (most?: number) => kit.judgeErrorRatio(counting, most)(ratio);
     judgeMet('HighErrorRate', judgeBy(alertAt.errorRatio), judgeBy());
@@ -227,7 +231,8 @@ async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Pr
       const tracked = ((one.burns ??= {})[burnOf(indicator.alert, rate.name)] ??= { over: 0, under: 0 });
       const { severity } = rate;
       const told = { name: indicator.alert, severity, summary, labels: { burn: rate.name } };
-      judge(tracked, verdict === 'bad' && !troubled(kit.remembersMs(rate)), verdict === 'ok', told);
+      const over = verdict === 'bad' && !troubled(kit.remembersMs(rate));
+      if (!over || !suspected) judge(tracked, over, verdict === 'ok', told);
     }
   }
 
@@ -240,8 +245,8 @@ async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Pr
     ...(limit !== undefined && { 'the error tracker': { value: errors, expected: true } }),
     'the health path': { value: probe, expected: true },
   };
-  const { over, under, told } = blindTo(one, readings, { now, ...terms });
-  judge(trackedBy('MonitoringBlind'), over, under, told);
+  const blind = blindTo(one, readings, { now, ...terms });
+  judge(trackedBy('MonitoringBlind'), blind.over, blind.under, blind.told);
   await Promise.all([...telling, tellDeployment(scope, one, deployment)]);
 }
 

@@ -35,9 +35,9 @@ export const performanceDegradation = kit.defineRunbook(
     const { performance: measured } = run.policy;
     const { vitals: users } = measured;
     const vitalsWindow = { ...scope, windowSeconds: users?.windowSeconds ?? 0 };
-    const { taskQueue } = measured.laboratory ?? {};
+    const { taskQueue, pages } = measured.laboratory ?? {};
     const { labVitals } = proxyActivities<ports.Laboratory>({
-      ...kit.laboratory,
+      ...kit.laboratory({ pages }),
       ...(taskQueue !== undefined && { taskQueue }),
     });
     const asksForVerified = run.returnsToGood || patched('compares-with-verified');

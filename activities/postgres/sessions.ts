@@ -31,12 +31,14 @@ const Row = z
     waits: z.boolean().nullable(),
     seconds: z.coerce.number().nullable(),
     blocks: z.coerce.number(),
+    waitedSeconds: z.coerce.number().nullable(),
   })
-  .transform(({ xactStart, spared, waits, seconds, query, ...row }) => ({
+  .transform(({ xactStart, spared, waits, seconds, waitedSeconds, query, ...row }) => ({
     ...row,
     query: withoutLiterals(query),
     waits: waits === true,
     seconds: Math.round(seconds ?? 0),
+    ...(waitedSeconds === null ? {} : { waitedSeconds: Math.round(waitedSeconds) }),
     ...(xactStart === null ? {} : { xactStart }),
     ...(spared === null ? {} : { spared }),
   }));
@@ -49,7 +51,9 @@ export async function sessionsInTheWay(session: Session, longSeconds: number): P
        waits as (select pid, unnest(pg_blocking_pids(pid)) as blocker from sessions where waits),
        behind as (select blocker, pid from waits
          union select behind.blocker, waits.pid from behind join waits on waits.blocker = behind.pid)
-     select * from (select sessions.*, (select count(distinct pid) from behind where behind.blocker = sessions.pid) as blocks
+     select * from (select sessions.*, (select count(distinct pid) from behind where behind.blocker = sessions.pid) as blocks,
+         (select max(waiting.seconds) from behind join sessions as waiting using (pid)
+           where behind.blocker = sessions.pid) as "waitedSeconds"
        from sessions) as one
      where blocks > 0 or (seconds > $2 and (state = 'active' or state like 'idle in transaction%'))
      order by blocks desc, seconds desc limit ${SHOWN}`,

@@ -2,13 +2,20 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { Announcement, Page, Settings } from '../contracts/index.ts';
 
+/** Where the console shows the run, for those who have to sign in there to do anything; nothing where nobody says where it is. */
+interface Linked {
+  link?: string;
+}
+export type Announced = Announcement & Linked;
+
 /** A page on its way: `to` is the person's address on this channel, `code` the one-time code of a page that asks. */
-export type Delivery = Page & {
-  to: string;
-  code?: string;
-  /** So many pages in one, which names no single run to answer. */
-  grouped?: number;
-};
+export type Delivery = Page &
+  Linked & {
+    to: string;
+    code?: string;
+    /** So many pages in one, which names no single run to answer. */
+    grouped?: number;
+  };
 
 /** What was found out of a channel without sending anything; `beware` is what somebody should look at all the same. */
 export interface Looked {
@@ -20,7 +27,7 @@ export interface Looked {
 export interface Channel {
   page?: (delivery: Delivery) => Promise<void>;
   /** Shows how things stand to everybody on it. */
-  announce?: (announcement: Announcement) => Promise<void>;
+  announce?: (announcement: Announced) => Promise<void>;
   /** Whether it is reached and takes its credentials, and what to do where not. */
   check?: { remedy: string; look: () => Promise<Looked> };
 }

@@ -9,7 +9,7 @@ import { failure } from '../errors.ts';
 import { oneLine, plainText } from '../plain-text.ts';
 import { isLoopback } from '../production.ts';
 import { defineChannel, idOf, type Looked } from './channel.ts';
-import { waysToAnswer } from './wording.ts';
+import { OPEN, waysToAnswer } from './wording.ts';
 
 /** Together they end before the activity that sends does, which has ten seconds. */
 const TIMEOUTS_MS = { connectionTimeout: 2500, greetingTimeout: 2500, socketTimeout: 4000 };
@@ -22,6 +22,7 @@ interface Mail {
   run: string;
   subject: string;
   paragraphs: string[];
+  link: string | undefined;
 }
 
 /** What the connection to a server is to be: nodemailer takes TLS where it is offered, and insists on it where it is told to. */
@@ -63,9 +64,13 @@ export const email = defineChannel({
       disableUrlAccess: true,
     });
     const idWith = (id: string): string => `<${id}@${from.slice(from.lastIndexOf('@') + 1)}>`;
-    const send = async ({ to, id, run, subject, paragraphs }: Mail): Promise<void> => {
+    const send = async ({ to, id, run, subject, paragraphs, link }: Mail): Promise<void> => {
       const shown = paragraphs.filter((text) => text !== '').map(plainText);
-      const html = shown.map((text) => `<p style="white-space: pre-wrap">${escapeHtml(text)}</p>`).join('\n');
+      const html = shown.map((text) => `<p style="white-space: pre-wrap">${escapeHtml(text)}</p>`);
+      if (link !== undefined) {
+        shown.push(`${OPEN}: ${link}`);
+        html.push(`<p><a href="${escapeHtml(link)}">${OPEN}</a></p>`);
+      }
       await smtp
         .sendMail({
           from: { name: 'Holdfast', address: from },
@@ -74,7 +79,7 @@ export const email = defineChannel({
           references: idWith(run),
           subject: oneLine(subject, 200),
           text: shown.join('\n\n'),
-          html: `<!doctype html>\n<meta charset="utf-8">\n${html}\n`,
+          html: `<!doctype html>\n<meta charset="utf-8">\n${html.join('\n')}\n`,
           headers: { 'Auto-Submitted': 'auto-generated' },
         })
         .catch((error: unknown) => {
@@ -94,7 +99,8 @@ export const email = defineChannel({
         },
       },
       async page(delivery) {
-        const { key, to, subject, text, service, environment, severity, level, workflowId, runId, asks } = delivery;
+        const { key, to, subject, text, service, environment, severity, level, workflowId, runId, asks, link } =
+          delivery;
         const about = `${severity}, ${service} ${environment}, ${level.replaceAll('-', ' ')}`;
         await send({
           to,
@@ -102,10 +108,11 @@ export const email = defineChannel({
           run: idOf(workflowId, runId),
           subject: `[${severity}] ${asks === undefined ? '' : 'Decide: '}${subject}`,
           paragraphs: [subject, about, text, waysToAnswer(delivery).join('\n')],
+          link,
         });
       },
       ...(list !== undefined && {
-        async announce({ workflowId, runId, at, state, severity, service, environment, subject, text, asks }) {
+        async announce({ workflowId, runId, at, state, severity, service, environment, subject, text, asks, link }) {
           const about = `${severity}, ${service} ${environment}, ${state}, ${at}`;
           await send({
             to: list,
@@ -118,6 +125,7 @@ export const email = defineChannel({
               text,
               ...(asks === undefined ? [] : [`Asks until ${asks.expiresAt}: ${asks.summary}`]),
             ],
+            link,
           });
         },
       }),

@@ -22,10 +22,10 @@ interface Row {
   delivered: number;
 }
 
-/** Several pages as one, without codes and without a single run to answer. */
+/** Several pages as one, without codes and without a single run to answer: the console lists them all. */
 function together(pages: Delivery[], key: string): Delivery {
   const [first] = pages as [Delivery, ...Delivery[]];
-  const { asks: _asks, code: _code, ...of } = first;
+  const { asks: _asks, code: _code, link, ...of } = first;
   const lines = pages.slice(0, LISTED).map(({ subject, workflowId }) => `${subject} (${workflowId})`);
   const more = pages.length > LISTED ? [`and ${pages.length - LISTED} more`] : [];
   return {
@@ -35,6 +35,7 @@ function together(pages: Delivery[], key: string): Delivery {
     severity: worst(pages.map(({ severity }) => severity)) ?? first.severity,
     subject: `${pages.length} more need you at once`,
     text: [...lines, ...more].join('\n').slice(0, 4000),
+    ...(link !== undefined && { link: `${new URL(link).origin}/` }),
   };
 }
 

@@ -6,6 +6,7 @@ import { failure } from '../errors.ts';
 import type { Channel, ChannelDefinition } from './channel.ts';
 import { groupDeliveries } from './grouping.ts';
 import * as definitions from './index.ts';
+import { linkTo } from './wording.ts';
 
 /** The inbox that every person has, whatever the configuration says. */
 const CONSOLE = 'console';
@@ -40,7 +41,7 @@ export function openChannels(env: Readonly<Record<string, string | undefined>>, 
 /** The channels as one port. @throws NotConfigured where a channel is not set up or the person has no address on it. */
 export function createNotifier(env: Readonly<Record<string, string | undefined>>, settings: Settings): Notifier {
   const { open, closed } = openChannels(env, settings);
-  const secret = env['HOLDFAST_CODE_SECRET'];
+  const { HOLDFAST_CODE_SECRET: secret, HOLDFAST_PUBLIC_URL: publicUrl } = env;
   const grouped = groupDeliveries(env['HOLDFAST_STATE_DIR'] ?? '.holdfast');
   const use = <K extends 'page' | 'announce'>(name: string, does: K) => {
     const { [does]: method, personal, singly } = open.get(name) ?? {};
@@ -59,11 +60,11 @@ export function createNotifier(env: Readonly<Record<string, string | undefined>>
         asks !== undefined && secret !== undefined && personal === true
           ? oneTimeCode({ secret, workflowId, runId, digest: asks.digest, person })
           : undefined;
-      const delivery = { ...page, to, ...(code !== undefined && { code }) };
+      const delivery = { ...page, to, ...linkTo(publicUrl, page), ...(code !== undefined && { code }) };
       await (singly === true ? deliver(delivery) : grouped(channel, delivery, deliver));
     },
     async announce({ channel, announcement }) {
-      await use(channel, 'announce').deliver(announcement);
+      await use(channel, 'announce').deliver({ ...announcement, ...linkTo(publicUrl, announcement) });
     },
   };
 }

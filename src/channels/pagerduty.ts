@@ -69,12 +69,13 @@ export const pagerduty = defineChannel({
       },
       /** Idempotent on the key: PagerDuty knows a repeat by it. */
       async page(delivery) {
-        const { to, subject, text, service, environment, severity, level, person, workflowId, runId } = delivery;
+        const { to, subject, text, service, environment, severity, level, person, workflowId, runId, link } = delivery;
         const details = { text: plainText(text), person, workflow: workflowId, run: runId };
         await send(to, {
           event_action: 'trigger',
           dedup_key: dedupKey(delivery),
           client: 'Holdfast',
+          ...(link !== undefined && { client_url: link }),
           payload: {
             summary: oneLine(subject, 1024),
             source: `${service}.${environment}`,

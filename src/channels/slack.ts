@@ -7,8 +7,8 @@ import { z } from 'zod';
 import { oneLine } from '../plain-text.ts';
 import { defineChannel } from './channel.ts';
 import { createSlack, SlackEnv, type Content } from './slack/api.ts';
-import { buttons, fallback, paragraph } from './slack/blocks.ts';
-import { waysToAnswer } from './wording.ts';
+import { buttons, fallback, linkBlock, paragraph } from './slack/blocks.ts';
+import { OPEN, waysToAnswer } from './wording.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 /** No page is tried for longer than some minutes. */
@@ -29,8 +29,21 @@ export const slack = defineChannel({
     return {
       /** Idempotent on the key: a message that a cut-short attempt left is found by it. */
       async page(delivery) {
-        const { key, to, subject, text, service, environment, severity, level, workflowId, runId, asks, grouped } =
-          delivery;
+        const {
+          key,
+          to,
+          subject,
+          text,
+          service,
+          environment,
+          severity,
+          level,
+          workflowId,
+          runId,
+          asks,
+          grouped,
+          link,
+        } = delivery;
         const metadata = { event_type: 'holdfast_page', event_payload: { key } };
         const conversation = await api.directMessages(to);
         if ((await api.find({ channel: conversation, ...PAGE }, metadata)) !== undefined) return;
@@ -42,6 +55,7 @@ export const slack = defineChannel({
             paragraph(oneLine(subject, 200), { bold: true }),
             paragraph(`${about}\n${text}`),
             ...(ways.length === 0 ? [] : [paragraph(ways.join('\n'))]),
+            ...(link === undefined ? [] : [linkBlock(link, OPEN)]),
             ...(workflowId === '' || grouped !== undefined
               ? []
               : [buttons({ workflowId, runId, digest: asks?.digest })]),
@@ -50,7 +64,7 @@ export const slack = defineChannel({
         });
       },
       /** Idempotent on the run and `at`; what is older than what is shown changes nothing. */
-      async announce({ workflowId, runId, at, state, severity, service, environment, subject, text, asks }) {
+      async announce({ workflowId, runId, at, state, severity, service, environment, subject, text, asks, link }) {
         const run = `${workflowId}/${runId}`;
         const shown = await api.find({ channel, ...INCIDENT }, { event_type: 'holdfast_run', event_payload: { run } });
         if (Date.parse(String(shown?.metadata?.event_payload['at'])) >= Date.parse(at)) return;
@@ -62,6 +76,7 @@ export const slack = defineChannel({
           blocks: [
             paragraph(title, { bold: true }),
             paragraph(lines.join('\n')),
+            ...(link === undefined ? [] : [linkBlock(link, OPEN)]),
             ...(state === 'closed' ? [] : [buttons({ workflowId, runId, digest: asks?.digest })]),
           ],
           metadata: { event_type: 'holdfast_run', event_payload: { run, at } },

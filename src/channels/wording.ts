@@ -1,4 +1,11 @@
+import { isRunId, runPath } from '../contracts/index.ts';
 import type { Delivery } from './channel.ts';
+
+export const OPEN = 'Open it in the console';
+
+/** Where the console shows a run, of whatever has a page there; without what the address may hold to sign in by. */
+export const linkTo = (publicUrl: string | undefined, run: { workflowId: string; runId: string }): { link?: string } =>
+  publicUrl === undefined || !isRunId(run.workflowId) ? {} : { link: new URL(publicUrl).origin + runPath(run) };
 
 /** How a person answers a page from a terminal or the Temporal UI, line by line; there is nothing to answer where no run asks. */
 export function waysToAnswer({ person, workflowId, asks, code, grouped }: Delivery): string[] {

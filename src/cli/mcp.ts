@@ -4,8 +4,7 @@ import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { loadConfig } from '../config.ts';
-import { GitRef, Slug } from '../contracts/index.ts';
-import { RUN_ID } from '../operations/runs.ts';
+import { GitRef, RUN_ID, Slug } from '../contracts/index.ts';
 import { usageError } from './context.ts';
 import { callApi, gatewayUrl } from './remote.ts';
 

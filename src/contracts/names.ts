@@ -38,3 +38,12 @@ export const worst = (all: readonly Severity[]): Severity | undefined =>
 /** `unknown` is never read as `ok` and never as `bad`: it goes to a person. */
 export const Verdict = z.enum(['ok', 'bad', 'unknown']);
 export type Verdict = z.output<typeof Verdict>;
+
+/** A workflow id of an incident, deployment, rollback or second look, or of the ladder that it left behind, and not of what serves them. */
+export const RUN_ID =
+  /^(incident\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,60}(\.[a-z0-9-]{1,40})?|(deployment|rollback|break-glass)\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,40})(\.escalation\.0)?$/;
+export const isRunId = (id: string): boolean => RUN_ID.test(id);
+
+/** Address of a run's page in the console. */
+export const runPath = ({ workflowId, runId }: { workflowId: string; runId: string }): string =>
+  `/runs/${encodeURIComponent(workflowId)}/${encodeURIComponent(runId)}`;

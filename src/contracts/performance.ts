@@ -51,6 +51,8 @@ export const WebVital = z.object({
   metric: MetricName,
   p75: z.number(),
   samples: z.number().int(),
+  /** There were more than could be read: of the newest. */
+  newest: z.literal(true).optional(),
 });
 export type WebVital = z.output<typeof WebVital>;
 
@@ -164,6 +166,7 @@ export const PerformanceSettings = z.object({
   /** Pages that Lighthouse looks at when there is a browser. */
   laboratory: z
     .object({
+      /** Each takes two minutes or so, and is given ten. */
       pages: z.array(z.string().startsWith('/')).min(1).max(5).default(['/']),
       /** A browser takes a whole core: whoever serves this queue serves nothing else meanwhile. */
       taskQueue: z.string().default('holdfast-laboratory'),
@@ -178,6 +181,6 @@ export const PerformancePolicy = z.object({
   bundle: z.boolean().default(false),
   caching: z.boolean().default(false),
   /** Without a task queue it is the incident's own. */
-  laboratory: z.object({ taskQueue: z.string().optional() }).optional(),
+  laboratory: z.object({ taskQueue: z.string().optional(), pages: z.number().int().optional() }).optional(),
 });
 export type PerformancePolicy = z.output<typeof PerformancePolicy>;

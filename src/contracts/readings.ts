@@ -119,11 +119,13 @@ export type ConnectionUse = z.output<typeof ConnectionUse>;
 
 /**
  * A session that others may wait for: idle in a transaction, long at one statement, or holding a lock that is waited for.
- * `blocks` counts those that wait for it, directly or behind each other; `spared` says why it may not be ended.
+ * `blocks` counts those that wait for it, directly or behind each other, and `waitedSeconds` is for how long the statement runs of
+ * whoever waits longest: no wait is longer. `spared` says why it may not be ended.
  */
 export const SessionInTheWay = SessionRef.extend({
   seconds: z.number(),
   blocks: z.number().int(),
+  waitedSeconds: z.number().optional(),
   waits: z.boolean(),
   spared: z.string().optional(),
 });

@@ -136,6 +136,9 @@ export async function startPlatform(of: {
     ...(CHROMIUM !== undefined && { CHROMIUM_PATH: CHROMIUM }),
   };
   await writeEnvironment(stateDir, env);
+  const here = `http://127.0.0.1:${ports.HOLDFAST_GATEWAY_PORT}`;
+  /** The gateway does without: it takes forms from each of its names. */
+  const linking = { ...env, HOLDFAST_PUBLIC_URL: loadConfig().HOLDFAST_PUBLIC_URL ?? here };
 
   const [gateway] = await Promise.all([
     wanted('gateway')
@@ -143,7 +146,9 @@ export async function startPlatform(of: {
           startGateway({ stateDir, port: ports.HOLDFAST_GATEWAY_PORT, env, say }),
         )
       : undefined,
-    wanted('worker') ? supervisor.run('Worker', 'worker', (say) => startWorker({ stateDir, env, say })) : undefined,
+    wanted('worker')
+      ? supervisor.run('Worker', 'worker', (say) => startWorker({ stateDir, env: linking, say }))
+      : undefined,
   ]);
   return {
     ...(temporal && { temporalUi: temporal.uiUrl }),

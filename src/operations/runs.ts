@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isRunId } from '../contracts/index.ts';
 import { failure } from '../errors.ts';
 import { BREAK_GLASS } from '../runbook/catalogue.ts';
 import { asked, type Access } from './temporal.ts';
@@ -48,11 +49,6 @@ const AWAY = [4, 14];
 type Stamp = { seconds?: { toString(): string } | null; nanos?: number | null } | null | undefined;
 const at = (stamp: Stamp): string | undefined =>
   stamp ? new Date(Number(String(stamp.seconds ?? 0)) * 1000 + (stamp.nanos ?? 0) / 1e6).toISOString() : undefined;
-
-/** A workflow id of an incident, deployment, rollback or second look, or of the ladder that it left behind, and not of what serves them. */
-export const RUN_ID =
-  /^(incident\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,60}(\.[a-z0-9-]{1,40})?|(deployment|rollback|break-glass)\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,40})(\.escalation\.0)?$/;
-export const isRunId = (id: string): boolean => RUN_ID.test(id);
 
 /** Whether a second person is to look there at what one has approved alone. */
 export const isSecondLook = ({ workflowId }: { workflowId: string }): boolean =>

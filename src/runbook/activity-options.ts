@@ -33,13 +33,17 @@ export const inquiry = {
   retry: { maximumAttempts: 2, initialInterval: '500 ms', nonRetryableErrorTypes: BUGS },
 } satisfies ActivityOptions;
 
-/** A browser at work, on a task queue that others need not wait for; where nobody serves it, it is left. */
-export const laboratory = {
-  scheduleToStartTimeout: '1 minute',
-  startToCloseTimeout: '10 minutes',
-  heartbeatTimeout: '10 seconds',
-  retry: { maximumAttempts: 2, initialInterval: '1 second', nonRetryableErrorTypes: BUGS },
-} satisfies ActivityOptions;
+/**
+ * A browser at work, on a task queue that others need not wait for; where nobody serves it, it is left. Each page is six runs, of up to
+ * 90 seconds and what it takes to begin and end them.
+ */
+export const laboratory = ({ pages = 1 }: { pages?: number | undefined }) =>
+  ({
+    scheduleToStartTimeout: '1 minute',
+    startToCloseTimeout: `${10 * pages} minutes`,
+    heartbeatTimeout: '10 seconds',
+    retry: { maximumAttempts: 2, initialInterval: '1 second', nonRetryableErrorTypes: BUGS },
+  }) satisfies ActivityOptions;
 
 /** What takes as long as a pipeline, a backup or an index of a large table does; heartbeats as what acts. */
 export const longWork = {

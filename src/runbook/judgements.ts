@@ -209,6 +209,24 @@ export const judgePool = ({ pool, size, ...now }: readings.PoolUse): Judgement =
   { readings: [{ quantity: 'pool-waiting', value: now.clientsWaiting }] },
 ];
 
+/** The database, of what could be read of it: what is bad first. Nothing where nothing could be read. */
+export function judgeDatabase({
+  health,
+  pool,
+  inTheWay,
+}: {
+  health: readings.SupabaseHealth | undefined;
+  pool: readings.PoolUse | undefined;
+  inTheWay: readings.SessionInTheWay[] | undefined;
+}): Judgement | undefined {
+  const judged = [
+    ...(health === undefined ? [] : [judgeSupabase(health)]),
+    ...(pool === undefined ? [] : [judgePool(pool)]),
+    ...(inTheWay === undefined ? [] : [judgeInTheWay(inTheWay)]),
+  ];
+  return judged.find(([verdict]) => verdict === 'bad') ?? judged[0];
+}
+
 export const judgeStatements = (statements: readings.SlowStatement[]): Judgement => {
   const [worst] = statements;
   if (worst === undefined) return ['ok', 'no statement is slow'];

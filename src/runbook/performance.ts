@@ -67,8 +67,8 @@ export const judgeMemory = (trends: readings.MemoryTrend[]): Judgement => {
   return ['ok', `${trends.length} instances hold ${mib(most)} at most and none grows without end`];
 };
 
-const vitalTold = ({ page, device, metric, p75, samples }: readings.WebVital): string =>
-  `${metric} of ${page} on ${device} is ${metric === 'CLS' ? p75.toFixed(3) : ms(p75)} at p75 of ${samples}`;
+const vitalTold = ({ page, device, metric, p75, samples, newest }: readings.WebVital): string =>
+  `${metric} of ${page} on ${device} is ${metric === 'CLS' ? p75.toFixed(3) : ms(p75)} at p75 of ${newest === true ? 'the newest ' : ''}${samples}`;
 
 export const failingVitals = (vitals: readings.WebVital[], minimumSamples: number): readings.WebVital[] =>
   vitals.filter(({ metric, p75, samples }) => CORE.includes(metric) && samples >= minimumSamples && p75 > GOOD[metric]);

@@ -15,6 +15,15 @@ it('gives a run the number of errors at which the tracker is to alert, where one
   expect((await configured.policy({ service: 'shop', environment: 'staging' })).alertAt).not.toHaveProperty('errors');
 });
 
+it('tells a run how many pages the laboratory looks at, and where', async () => {
+  const laboratory = { pages: ['/', '/cart'], taskQueue: 'browsers' };
+  const environments = { production: { url: 'http://127.0.0.1:1', performance: { laboratory } } };
+  const asked = Settings.parse({ ...settings, services: [{ name: 'shop', environments }] });
+  const configured = createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS: '' }, asked);
+  const { performance } = await configured.policy({ service: 'shop', environment: 'production' });
+  expect(performance.laboratory).toEqual({ taskQueue: 'browsers', pages: 2 });
+});
+
 it('asks by the rule of the environment for a risk, and by the general one for the others', async () => {
   const own = { roles: ['approver'], quorum: 2, expires: '10 minutes', onExpiry: 'reject' };
   const environments = { production: { url: 'http://127.0.0.1:1', approval: { medium: own } } };

@@ -96,7 +96,9 @@ described('bystanders', () => {
       const found = async () =>
         (await database.sessionsInTheWay(scope)).filter(({ spared, user }) => !spared && user === 'holdfast_owner');
       await until(async () => (await found()).length === 1);
-      const sessions = (await found()).map(({ seconds: _s, blocks: _b, waits: _w, spared: _p, ...ref }) => ref);
+      const sessions = (await found()).map(
+        ({ seconds: _s, blocks: _b, waitedSeconds: _ws, waits: _w, spared: _p, ...ref }) => ref,
+      );
       return await database.endSessions(approved({ kind: 'end-sessions', ...scope, sessions }));
     },
     'having the pool reconnect': () => reconnected(false),

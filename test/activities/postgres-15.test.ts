@@ -142,7 +142,7 @@ described('Postgres 15 with hypopg', () => {
       await until(async () => (await activities.sessionsInTheWay(scope)).length > 0);
       const [found] = await activities.sessionsInTheWay(scope);
       expect(found).toMatchObject({ application: 'pg_dump', spared: expect.any(String) });
-      const { seconds: _s, blocks: _b, waits: _w, spared: _p, ...ref } = found!;
+      const { seconds: _s, blocks: _b, waitedSeconds: _ws, waits: _w, spared: _p, ...ref } = found!;
       const end = approvalOf({ kind: 'end-sessions', ...scope, sessions: [ref] } as const, 2);
       await expect(asActivity(() => activities.endSessions(end))).rejects.toMatchObject({ type: 'StaleApproval' });
       await expect(asActivity(() => activities.createIndex(approval))).rejects.toMatchObject({ type: 'Unavailable' });

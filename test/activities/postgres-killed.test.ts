@@ -43,7 +43,7 @@ const forgotten = async (): Promise<{ client: Client; pid: number; action: EndSe
     found = (await activities.sessionsInTheWay(scope)).find((one) => one.pid === pid);
     return found !== undefined;
   });
-  const { seconds: _s, blocks: _b, waits: _w, spared: _p, ...ref } = found!;
+  const { seconds: _s, blocks: _b, waitedSeconds: _ws, waits: _w, spared: _p, ...ref } = found!;
   return { client, pid, action: { kind: 'end-sessions', ...scope, sessions: [ref] } };
 };
 const lives = async (pid: number): Promise<boolean> =>

@@ -52,7 +52,7 @@ const pidOf = async (client: Client): Promise<number> =>
   (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid ?? 0;
 const lives = async (pid: number): Promise<boolean> =>
   (await rig.admin.query('select from pg_stat_activity where pid = $1', [pid])).rowCount === 1;
-const refOf = ({ seconds: _s, blocks: _b, waits: _w, spared: _p, ...ref }: SessionInTheWay) => ref;
+const refOf = ({ seconds: _s, blocks: _b, waitedSeconds: _ws, waits: _w, spared: _sp, ...ref }: SessionInTheWay) => ref;
 const endAction = (...sessions: SessionInTheWay[]): EndSessions => ({
   kind: 'end-sessions',
   ...scope,
@@ -78,6 +78,7 @@ async function forgotten(row: number) {
 describe('sessions in the way', () => {
   it('finds the forgotten transaction at the root, and who waits for it; ends it, and those go on', async () => {
     const { pid, waits, found } = await forgotten(1);
+    await until(async () => ((await found()).waitedSeconds ?? 0) >= 1);
     const root = await found();
     expect(root).toMatchObject({
       user: 'holdfast_owner',

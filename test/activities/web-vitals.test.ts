@@ -10,7 +10,8 @@ import { startPostgres } from '../../src/embedded/postgres.ts';
 import { startSupabase } from '../../src/embedded/supabase.ts';
 import { endProcess } from '../../src/processes.ts';
 import { createRecord } from '../../src/record.ts';
-import { failsAsDeclared, refusesNonsense } from './http-server.ts';
+import { newSketch } from '../../src/sketches.ts';
+import { failsAsDeclared, refusesNonsense, serving } from './http-server.ts';
 import { settings } from './settings.ts';
 
 const on = { service: 'shop', environment: 'production' };
@@ -79,7 +80,8 @@ it('lets nobody but the control plane write or read', async () => {
   const outsider = createRecord({ url: supabase.url, key: supabase.publishableKey });
   await expect(outsider.saveVitals([])).rejects.toMatchObject({ type: 'NotAllowed' });
   const since = new Date(0).toISOString();
-  await expect(outsider.vitals({ ...on, since }).catch(() => [])).resolves.toEqual([]);
+  const read = await outsider.vitals({ ...on, since, atMost: 10 }).catch(() => ({ slots: [] }));
+  expect(read.slots).toEqual([]);
 });
 
 it('refuses what is no sketch', async () => {
@@ -87,6 +89,58 @@ it('refuses what is no sketch', async () => {
   const { saveVitals } = createRecord({ url: supabase.url, key: supabase.secretKey });
   await saveVitals([{ ...slot, release: 'v9', page: '/', device: 'mobile', metric: 'LCP', sketch: 'bm8gc2tldGNo' }]);
   await expect(read({ release: 'v9' })).rejects.toMatchObject({ type: 'UnexpectedResponse' });
+});
+
+describe('where an answer holds a thousand rows at most, as of a hosted project,', () => {
+  const sketchOf = (value: number): string => {
+    const sketch = newSketch();
+    sketch.add(value);
+    return sketch.text();
+  };
+  const [slow, quick] = [sketchOf(9000), sketchOf(1000)];
+  const gateway = '5f6d1f5e-3a3a-4c6e-9a53-2f9d0b1f5b8e';
+  const key = { gateway, ...on, page: '/', device: 'mobile', metric: 'LCP', samples: 1 };
+  /** So many seconds old, or young. */
+  const slot = (seconds: number, release: string) => ({
+    ...key,
+    at: new Date(Date.UTC(2026, 10, 24) - seconds * 1000).toISOString(),
+    release,
+    sketch: release === 'v2' ? slow : quick,
+  });
+  /** Slots of v1, then of v2; one more is written after each answer. */
+  async function capped(old: number, young: number) {
+    const rows = Array.from({ length: old + young }, (_, i) => slot(i + 1, i < young ? 'v2' : 'v1')); // newest first
+    let asked = 0;
+    return await serving(({ url: { searchParams: of } }) => {
+      const release = of.get('release')?.replace(/^eq\./, '');
+      const wanted = rows.filter((row) => release === undefined || row.release === release);
+      if (of.get('order')?.startsWith('at.desc') !== true) wanted.reverse();
+      const from = Number(of.get('offset'));
+      const body = wanted.slice(from, from + Math.min(1000, Number(of.get('limit') ?? Infinity)));
+      rows.unshift(slot((asked -= 1), 'v2'));
+      return { body };
+    });
+  }
+  const readOf = (url: string, release?: string) => reader(url).webVitals({ ...on, windowSeconds: 3600, release });
+
+  it('reads the newest too, each once, whatever is written meanwhile', async () => {
+    await using server = await capped(1100, 1500);
+    expect(await readOf(server.url)).toEqual([
+      { page: '/', device: 'mobile', metric: 'LCP', p75: expect.any(Number), samples: 2600 },
+    ]);
+    await using another = await capped(1100, 1500);
+    const [vital] = await readOf(another.url, 'v2');
+    expect(vital?.samples).toBe(1500);
+    expect(Math.abs(vital!.p75 - 9000)).toBeLessThanOrEqual(90);
+  });
+
+  it('reads the newest of more than can be read, and says so', async () => {
+    await using server = await capped(25_000, 0);
+    const [vital] = await readOf(server.url);
+    expect(vital).toMatchObject({ newest: true });
+    expect(vital?.samples).toBeGreaterThan(19_900);
+    expect(vital?.samples).toBeLessThanOrEqual(20_000);
+  });
 });
 
 describe('as any provider', () => {

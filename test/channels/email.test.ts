@@ -6,7 +6,7 @@ import { freePort } from '../../src/embedded/ports.ts';
 import { settings } from '../activities/settings.ts';
 import { BROWSER, openPage } from '../support/temporal-ui.ts';
 import { startMail, type MailRig } from './mail-rig.ts';
-import { announcementOf, deliveryOf, hostile, seenAs, seenOnOneLine } from './messages.ts';
+import { announcementOf, deliveryOf, hostile, LINK, seenAs, seenOnOneLine } from './messages.ts';
 
 const withBrowser = BROWSER === undefined ? it.skip : it;
 let mail: MailRig;
@@ -41,6 +41,16 @@ it('sends a page to the person alone, with the exact ask and the code, as text a
     expect(received?.text).toContain(said);
   expect(received?.text).toContain('{"by":"responder","code":"7KQM-2XHD"}');
   expect(received?.html).toContain('{&quot;by&quot;:&quot;responder&quot;,&quot;code&quot;:&quot;7KQM-2XHD&quot;}');
+});
+
+it('links to the run in the console, whatever the address', async () => {
+  const { page, announce } = channelAt();
+  await page(aPage({ link: LINK }));
+  await announce(announcementOf({ link: `${LINK}?a="b"&c=<d>` }));
+  const [paged, announced] = await mail.received();
+  expect(paged?.text).toContain(`Open it in the console: ${LINK}`);
+  expect(paged?.html).toContain(`<p><a href="${LINK}">Open it in the console</a></p>`);
+  expect(announced?.html).toContain(`<a href="${LINK}?a=&quot;b&quot;&amp;c=&lt;d&gt;">`);
 });
 
 it('gives what is sent again the same id, and everything of a run one thread', async () => {

@@ -46,6 +46,13 @@ it('makes a few messages of a storm: the first singly, the rest as one that list
   expect(rest[0]?.text).toContain('Alert 5 (incident.s5.triage)');
 });
 
+it('links what is sent together to the console, which shows them all', async () => {
+  const link = 'https://holdfast.example/runs/incident.s1.triage/r';
+  await storm(40, groupDeliveries(folder.stateDir), { link });
+  expect(delivered.slice(0, 5).map((one) => one.link)).toEqual(Array(5).fill(link));
+  expect(delivered.find(({ grouped }) => grouped !== undefined)?.link).toBe('https://holdfast.example/');
+});
+
 it('delivers a key once, whether or not the process starts anew', async () => {
   await storm(7, groupDeliveries(folder.stateDir));
   const before = delivered.length;

@@ -1,5 +1,4 @@
-import type { Delivery } from '../../src/channels/channel.ts';
-import type { Announcement } from '../../src/contracts/index.ts';
+import type { Announced, Delivery } from '../../src/channels/channel.ts';
 
 /** Text that some channel or reader could take for more than text. */
 export const hostile = [
@@ -12,6 +11,9 @@ export const hostile = [
   '{{constructor.constructor("x")()}} ${7*7} {% raw %}',
   'nul\0and half \uD800 a letter',
 ];
+
+/** Where the console shows their run. */
+export const LINK = 'https://holdfast.example/runs/incident.shop.high-error-rate/run-1';
 
 /** A page of the development team's that asks for a rollback. */
 export const deliveryOf = (change: Partial<Delivery> = {}): Delivery => ({
@@ -30,7 +32,7 @@ export const deliveryOf = (change: Partial<Delivery> = {}): Delivery => ({
   ...change,
 });
 
-export const announcementOf = (change: Partial<Announcement> = {}): Announcement => ({
+export const announcementOf = (change: Partial<Announced> = {}): Announced => ({
   workflowId: 'incident.shop.high-error-rate',
   runId: 'run-1',
   at: '2026-11-24T09:00:00.000Z',

@@ -3,12 +3,13 @@ import { createNotifier, openChannels } from '../../src/channels/notifier.ts';
 import { pagerduty as source } from '../../src/gateway/sources/pagerduty.ts';
 import { failsAsDeclared, refusesNonsense, serving } from '../activities/http-server.ts';
 import { settings } from '../activities/settings.ts';
-import { announcementOf, deliveryOf, hostile, seenAs, seenOnOneLine } from './messages.ts';
+import { announcementOf, deliveryOf, hostile, LINK, seenAs, seenOnOneLine } from './messages.ts';
 
 interface SentEvent {
   routing_key: string;
   event_action: string;
   dedup_key: string;
+  client_url?: string;
   payload?: { summary: string; severity: string; source: string; custom_details: { text: string; answer: string } };
 }
 
@@ -96,6 +97,13 @@ it('carries no code: others see its alerts', async () => {
   const env = { ...variables(server.url), HOLDFAST_CODE_SECRET: 'a secret of more than sixteen letters' };
   await createNotifier(env, { ...settings, people }).page({ channel: 'pagerduty', page });
   expect(JSON.stringify(server.events)).not.toContain('code');
+});
+
+it('links to the run in the console, where there is one', async () => {
+  await using server = await pagerDuty();
+  await channelAt(server.url).page(aPage({ key: 'linked', link: LINK }));
+  await channelAt(server.url).page(aPage());
+  expect(server.events.map(({ client_url: url }) => url)).toEqual([LINK, undefined]);
 });
 
 it.each(hostile)('passes text from outside on as text: %j', async (text) => {

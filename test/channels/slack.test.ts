@@ -5,8 +5,8 @@ import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
 import { failsAsDeclared, listening, serving, type Answer } from '../activities/http-server.ts';
 import { killedWhen } from '../activities/killed.ts';
 import { settings } from '../activities/settings.ts';
-import { announcementOf, deliveryOf, hostile, seenAs, seenOnOneLine } from './messages.ts';
-import { buttonsOf, startSlack, textsOf, type SlackRig } from './slack-rig.ts';
+import { announcementOf, deliveryOf, hostile, LINK, seenAs, seenOnOneLine } from './messages.ts';
+import { buttonsOf, startSlack, textsOf, type Shown, type SlackRig } from './slack-rig.ts';
 
 let rig: SlackRig;
 beforeAll(async () => {
@@ -153,6 +153,19 @@ describe('an announcement', () => {
     await announce(announcementOf({ runId: 'second' }));
     expect(await rig.messages()).toHaveLength(before + 2);
   });
+});
+
+it('links to the run in the console, also when it has ended', async () => {
+  const { page, announce } = channelAt();
+  await page(aPage({ key: 'linked', link: LINK }));
+  await announce(announcementOf({ runId: 'linked', link: LINK }));
+  await announce(announcementOf({ runId: 'linked', link: LINK, at: '2026-11-24T09:05:00.000Z', state: 'closed' }));
+  const linksOf = ({ blocks }: Shown): unknown[] =>
+    blocks.flatMap(({ elements }) =>
+      (elements as { elements?: unknown[] }[]).flatMap((section) => section.elements ?? []),
+    );
+  for (const [message] of [await rig.messages(await rig.direct('ada')), await rig.messages()])
+    expect(message && linksOf(message)).toContainEqual({ type: 'link', url: LINK, text: 'Open it in the console' });
 });
 
 describe('text from outside', () => {

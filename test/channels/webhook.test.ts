@@ -5,7 +5,7 @@ import { createNotifier } from '../../src/channels/notifier.ts';
 import { failsAsDeclared, serving, type Asked } from '../activities/http-server.ts';
 import { settings } from '../activities/settings.ts';
 import { scratch } from '../gateway/rig.ts';
-import { announcementOf, deliveryOf, hostile } from './messages.ts';
+import { announcementOf, deliveryOf, hostile, LINK } from './messages.ts';
 
 let folder: ReturnType<typeof scratch>;
 beforeEach(() => {
@@ -16,11 +16,12 @@ afterEach(() => folder[Symbol.asyncDispose]());
 const HOLDFAST_NOTIFY_SECRET = `whsec_${Buffer.from('a secret of thirty-two letters...').toString('base64')}`;
 const people = [{ name: 'responder', roles: ['approver' as const], channels: [{ via: 'webhook', to: 'ada' }] }];
 /** Each call is of a process that remembers nothing of the others. */
-const notifierAt = (url: string) => {
+const notifierAt = (url: string, HOLDFAST_PUBLIC_URL?: string) => {
   const env = () => ({
     HOLDFAST_STATE_DIR: mkdtempSync(join(folder.stateDir, 'state-')),
     HOLDFAST_NOTIFY_URL: url,
     HOLDFAST_NOTIFY_SECRET,
+    HOLDFAST_PUBLIC_URL,
     HOLDFAST_CODE_SECRET: 'a secret of more than sixteen letters',
   });
   const notifier = () => createNotifier(env(), { ...settings, people });
@@ -46,6 +47,23 @@ it('signs a page as Standard Webhooks asks, and carries no code', async () => {
   await notifierAt(server.url).page();
   expect(server.received).toMatchObject([{ body: { type: 'holdfast.page', data: deliveryOf({ to: 'ada' }) } }]);
   expect(JSON.stringify(server.received)).not.toContain('"code"');
+});
+
+it('says where the console shows the run, where anybody knows and it has a page of its own there, and no password', async () => {
+  await using server = await receiver();
+  const { page, announce } = notifierAt(server.url, 'https://ada:secret@holdfast.example/');
+  await page();
+  await announce();
+  await page({ runId: '"/../x' });
+  await page({ workflowId: 'digest.shop', key: 'of no run' });
+  await notifierAt(server.url).page({ key: 'of a console that nobody knows' });
+  expect(server.received.map(({ body }) => (body as { data: { link?: string } }).data.link)).toEqual([
+    LINK,
+    LINK,
+    'https://holdfast.example/runs/incident.shop.high-error-rate/%22%2F..%2Fx',
+    undefined,
+    undefined,
+  ]);
 });
 
 it('gives what is sent again the same id, and anything else another', async () => {

@@ -89,8 +89,14 @@ it('brings the schema of the record up to date before anything reads it, as its 
 
 it("lets people sign in at the gateway by the record's accounts, and the Temporal UI decode with their session", () => {
   const wired = (given: Record<string, string>) => {
-    const { 'gateway-1': gateway, 'gateway-2': other, 'temporal-ui': ui } = composed(given).services;
+    const {
+      'gateway-1': gateway,
+      'gateway-2': other,
+      'worker-1': worker,
+      'temporal-ui': ui,
+    } = composed(given).services;
     expect(other).toEqual(gateway);
+    expect(worker?.environment?.['HOLDFAST_PUBLIC_URL']).toBe(gateway?.environment?.['HOLDFAST_PUBLIC_URL']); // pages link there
     const { HOLDFAST_PUBLIC_URL = '', HOLDFAST_TEMPORAL_UI_URL = '', ...rest } = gateway?.environment ?? {};
     expect(rest['HOLDFAST_AUTH_URL']).toBe(rest['RECORD_SUPABASE_URL']);
     expect(gateway?.secrets).toContain('HOLDFAST_AUTH_KEY');

@@ -42,6 +42,11 @@ it('fails on one core vital of one page that is over, and names that one with it
   expect(summary).toBe('CLS of / on desktop is 0.250 at p75 of 50');
 });
 
+it('says where the vitals are of the newest samples only', () => {
+  const [, summary] = kit.judgeVitals(MINIMUM)([{ ...vital('LCP', 2000), newest: true }]);
+  expect(summary).toContain('LCP of / on mobile is 2000 ms at p75 of the newest 50');
+});
+
 it('passes by the core vitals that have enough samples, whatever the others show', () => {
   expect(verdict(vital('LCP', 2000), vital('INP', 5000, MINIMUM - 1))).toBe('ok');
 });

@@ -11,5 +11,6 @@ export const holder: SessionInTheWay = {
   query: 'update orders set note = $1',
   seconds: 120,
   blocks: 7,
+  waitedSeconds: 90,
   waits: false,
 };

@@ -12,7 +12,11 @@ import { until } from '../support/until.ts';
 import { startTemporalRig, TASK_QUEUE } from '../gateway/temporal-rig.ts';
 
 const LABORATORY = 'laboratory';
-const performance = { laboratory: { pages: ['/'], taskQueue: LABORATORY } };
+const performance = { laboratory: { pages: ['/', '/cart'], taskQueue: LABORATORY } };
+const policy = {
+  ...simulatedPolicy,
+  performance: { bundle: true, caching: false, laboratory: { taskQueue: LABORATORY, pages: 2 } },
+};
 const production = { ...shop.services[0]!.environments['production'], performance };
 const settings = Settings.parse({ ...shop, services: [{ name: 'shop', environments: { production } }] });
 const incident = (service: string) =>
@@ -26,9 +30,9 @@ const incident = (service: string) =>
   });
 const config = loadConfig({ HOLDFAST_STATE_DIR: '/nonexistent' });
 
-it('measures one at a time on a task queue of its own, while the worker serves all else', async () => {
+it('measures one at a time on a task queue of its own, for as long as its pages may take, while the worker serves all else', async () => {
   const { ports } = createSimulator({
-    policy: async () => ({ ...simulatedPolicy, performance: { bundle: true, caching: false, ...performance } }),
+    policy: async () => policy,
     labVitals: async () => {
       throw failure('NotConfigured', 'this is the worker of all else');
     },
@@ -74,10 +78,12 @@ it('measures one at a time on a task queue of its own, while the worker serves a
     await until(async () => has(await measured.status(), 'top suspect') && has(await next.status(), 'top suspect'));
     expect(seen).toEqual({ begun: 2, now: 0, most: 1 });
     const { events } = await next.handle.fetchHistory();
-    const queues = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled }) =>
-      scheduled?.activityType?.name === 'labVitals' ? [scheduled.taskQueue?.name] : [],
+    const asked = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled }) =>
+      scheduled?.activityType?.name === 'labVitals'
+        ? [{ queue: scheduled.taskQueue?.name, seconds: Number(scheduled.startToCloseTimeout?.seconds) }]
+        : [],
     );
-    expect(queues).toEqual([LABORATORY]);
+    expect(asked).toEqual([{ queue: LABORATORY, seconds: 2 * 10 * 60 }]);
   } finally {
     done = true;
     await temporal.clear();

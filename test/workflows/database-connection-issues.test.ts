@@ -54,7 +54,7 @@ it('ends the session that holds others up, after an approval, and verifies that 
       return { changed: true, summary: `ended ${proposal.action.sessions.map(({ pid }) => pid).join(', ')}` };
     },
   });
-  const { seconds: _s, blocks: _b, waits: _w, ...ref } = holder;
+  const { seconds: _s, blocks: _b, waitedSeconds: _ws, waits: _w, ...ref } = holder;
   expect((await proposed(run))?.action).toEqual({
     kind: 'end-sessions',
     service: 'shop',

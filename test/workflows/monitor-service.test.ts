@@ -7,8 +7,10 @@ import {
   type ObjectiveReport,
   type OpenAtSources,
   type Policy,
+  type SessionInTheWay,
 } from '../../src/contracts/index.ts';
 import type { Monitor, Watched } from '../../workflows/monitor-service.ts';
+import { holder } from '../support/in-the-way.ts';
 import { policyOf, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
 
 let time: SkippedTime;
@@ -48,7 +50,13 @@ async function startMonitor({
   };
   const sent: Alert[] = [];
   const recorded: ObjectiveDay[] = [];
-  const database = { ok: true, waiting: 0 };
+  const database = {
+    ok: true,
+    waiting: 0,
+    /** Whether it answers, reading by reading. */
+    script: [] as boolean[],
+    inTheWay: [] as SessionInTheWay[],
+  };
   const input: Monitor = { service: 'shop', every, watched: [{ environment: 'production', alerts: {} }] };
   const { handle, keep } = await time.start('monitorService', input, {
     policy: async () => {
@@ -73,7 +81,10 @@ async function startMonitor({
       return { url: 'shop', probes, failed, status: reading.down ? 0 : 200, p50Ms: 5, p95Ms: 9 };
     },
     lastDeployment: async () => reading.deployment,
-    supabaseHealth: async () => ({ rest: { ok: database.ok, ms: 4, detail: 'HTTP 503' } }),
+    supabaseHealth: async () => ({
+      rest: { ok: database.script.shift() ?? database.ok, ms: 4, detail: 'HTTP 503' },
+    }),
+    sessionsInTheWay: async () => database.inTheWay,
     poolUse: async () => ({
       pool: 'app',
       clientsActive: 20,
@@ -195,6 +206,40 @@ it('raises the alert of the database when it does not answer or clients wait for
   expect(heard().at(-1)).toBe('HighErrorRate firing');
   await keep();
 });
+
+it('does not take a blip of the database now and then for the cause of errors that last', async () => {
+  const { measure, heard, database, keep } = await startMonitor();
+  database.script = [false, true, true, false, true, true, false];
+  await measure(0.2, 8);
+  expect(heard()).toEqual(['HighErrorRate firing']);
+  await keep();
+});
+
+it('takes errors for a symptom that began just before the database was found in trouble', async () => {
+  const { measure, heard, database } = await startMonitor();
+  database.script = [true];
+  database.ok = false;
+  await measure(0.2, 5);
+  expect(heard()).toEqual(['DatabaseConnectionIssues firing']);
+});
+
+it.each([
+  ['holds others up for long', 'seconds'],
+  ['has let somebody wait for long', 'waitedSeconds'],
+] as const)(
+  'takes a session that %s for trouble of the database, and none that does so for a moment',
+  async (_, which) => {
+    const { measure, heard, database } = await startMonitor();
+    const { longSeconds } = policyOf().database;
+    const brief = { ...holder, seconds: longSeconds, waitedSeconds: longSeconds };
+    database.inTheWay = [brief];
+    await measure(0.2, 5);
+    expect(heard()).toEqual(['HighErrorRate firing']);
+    database.inTheWay = [{ ...brief, [which]: longSeconds + 1 }];
+    await measure(0.2, 5);
+    expect(heard()).toEqual(['HighErrorRate firing', 'DatabaseConnectionIssues firing']);
+  },
+);
 
 it('raises slow responses over two seconds, and resolves them when they are within the objective again', async () => {
   const { reading, wait, heard, sent } = await startMonitor();

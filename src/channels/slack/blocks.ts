@@ -70,6 +70,12 @@ export const paragraph = (text: string, { bold = false } = {}): Block => ({
   ],
 });
 
+/** A way to another place, as a paragraph. */
+export const linkBlock = (url: string, text: string): Block => ({
+  type: 'rich_text',
+  elements: [{ type: 'rich_text_section', elements: [{ type: 'link', url, text }] }],
+});
+
 /** The fall-back text of a message: Slack reads it as markup, in which three characters are escaped. */
 export const fallback = (text: string): string =>
   oneLine(text, FALLBACK_LENGTH).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

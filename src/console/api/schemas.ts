@@ -9,11 +9,12 @@ import {
   Learned,
   Ledger,
   Review,
+  RUN_ID,
   Status,
 } from '../../contracts/index.ts';
 import { OnCallReport } from '../../operations/on-call.ts';
 import { REVIEWED, REVIEWED_RUN } from '../../operations/reviews.ts';
-import { ListedRun, RUN_ID, RunFilter } from '../../operations/runs.ts';
+import { ListedRun, RunFilter } from '../../operations/runs.ts';
 import { Silence as Kept } from '../../silences.ts';
 import { ApiToken, Scope } from '../store.ts';
 

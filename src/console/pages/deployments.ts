@@ -1,12 +1,12 @@
 import { html } from 'hono/html';
-import type { Settings } from '../../contracts/index.ts';
+import { runPath, type Settings } from '../../contracts/index.ts';
 import type { EnvironmentHealth } from '../../operations/services.ts';
 import type { Board, OpenRun } from '../board.ts';
 import type { ListedRun } from '../../operations/runs.ts';
 import { bakeTimer } from './bake.ts';
 import { csrfField, moment, page, type Html, type Viewer } from './layout.ts';
 import { runningNow } from './now.ts';
-import { openProposal, runPath } from './proposal.ts';
+import { openProposal } from './proposal.ts';
 import { steps } from './run.ts';
 
 /** Per environment: what runs, what is verified good, the step it stands at; and how to start, and how to go back. */

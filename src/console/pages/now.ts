@@ -1,10 +1,10 @@
 import { html } from 'hono/html';
-import type { Settings } from '../../contracts/index.ts';
+import { runPath, type Settings } from '../../contracts/index.ts';
 import { isSecondLook } from '../../operations/runs.ts';
 import type { EnvironmentHealth } from '../../operations/services.ts';
 import type { Board, OpenRun } from '../board.ts';
 import { left, moment, page, type Html, type Viewer } from './layout.ts';
-import { ifNobody, openProposal, runPath } from './proposal.ts';
+import { ifNobody, openProposal } from './proposal.ts';
 import { sentence } from './run.ts';
 
 /** The page at `/`: what is open, what waits for whom and until when, how the services are. */

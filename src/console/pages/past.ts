@@ -1,8 +1,7 @@
 import { html } from 'hono/html';
-import type { Status } from '../../contracts/index.ts';
+import { runPath, type Status } from '../../contracts/index.ts';
 import type { IncidentRecord, RecordedIncident } from '../../record.ts';
 import { moment, page, type Html, type Viewer } from './layout.ts';
-import { runPath } from './proposal.ts';
 import { newestFirst } from './run.ts';
 
 const SHOWN = 50;

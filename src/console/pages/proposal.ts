@@ -1,12 +1,8 @@
 import { html } from 'hono/html';
-import type { Settings, Status } from '../../contracts/index.ts';
+import { runPath, type Settings, type Status } from '../../contracts/index.ts';
 import { unanswered } from '../../operations/unanswered.ts';
 import { aloneForm, mayDecide } from './break-glass.ts';
 import { csrfField, left, moment, type Html, type Viewer } from './layout.ts';
-
-/** Address of a run's page. */
-export const runPath = ({ workflowId, runId }: { workflowId: string; runId: string }): string =>
-  `/runs/${encodeURIComponent(workflowId)}/${encodeURIComponent(runId)}`;
 
 /** Whether it asks a second person to look at what is done already. */
 const isLook = (proposal: Status['proposal']): boolean => proposal?.action.kind === 'confirm-break-glass';

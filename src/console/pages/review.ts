@@ -1,10 +1,15 @@
 import { html } from 'hono/html';
-import type { ActionItem, Cause, CauseDecision, Review } from '../../contracts/index.ts';
-import { isRunId } from '../../operations/runs.ts';
+import {
+  isRunId,
+  runPath,
+  type ActionItem,
+  type Cause,
+  type CauseDecision,
+  type Review,
+} from '../../contracts/index.ts';
 import { CAUSE_ITEM, trialOf } from '../../runbook/review-items.ts';
 import { spanOf } from '../../runbook/review-causes.ts';
 import { csrfField, moment, page, table, type Html, type Viewer } from './layout.ts';
-import { runPath } from './proposal.ts';
 import { reviewPath } from './reviews.ts';
 
 /** One review: what was lost, what it was, what was suspected before, what is left to do; with the forms to answer it. */

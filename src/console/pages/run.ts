@@ -1,12 +1,12 @@
 import { html } from 'hono/html';
-import type { Settings, Status, Step } from '../../contracts/index.ts';
+import { runPath, type Settings, type Status, type Step } from '../../contracts/index.ts';
 import { MESSAGES, type Message } from '../../operations/people.ts';
 import { isSecondLook } from '../../operations/runs.ts';
 import { bakeTimer } from './bake.ts';
 import { charts } from './charts.ts';
 import { csrfField, left, moment, page, type Html, type Viewer } from './layout.ts';
 import { aloneNote } from './break-glass.ts';
-import { openProposal, proposalCard, runPath } from './proposal.ts';
+import { openProposal, proposalCard } from './proposal.ts';
 
 /** One sentence of what is wrong, or of what is being done. */
 export const sentence = ({ title, incident }: Pick<Status, 'title' | 'incident'>): string =>
