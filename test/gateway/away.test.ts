@@ -21,6 +21,13 @@ async function lookedLongEnough(stateDir: string): Promise<void> {
   db.close();
 }
 
+/** Wait until the gateway has seen that it is over. */
+async function lookedOver(stateDir: string): Promise<void> {
+  const db = new DatabaseSync(join(stateDir, 'inbox.sqlite'), { readOnly: true });
+  await until(() => db.prepare('select 1 from outage').get() === undefined);
+  db.close();
+}
+
 it('pages the first level once when alerts wait for longer than a minute, over a restart too', async () => {
   await using folder = scratch();
   const { stateDir } = folder;
@@ -94,6 +101,7 @@ it('pages nobody while nothing waits, nor while Temporal answers, and again when
   await until(async () => (await readyz()).includes('"waiting":0'));
   await postAlertmanager(gateway.url, group({ instance: '2' }));
   await until(async () => (await readyz()).includes('"waiting":0'));
+  await lookedOver(stateDir);
   await endProcess(stateDir, 'temporal');
   await until(async () => (await readyz()).includes('away'));
   await postAlertmanager(gateway.url, group({ instance: '3' }));
