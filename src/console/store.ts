@@ -45,7 +45,7 @@ const TABLES = `
     principal text not null, key text not null, digest text not null, status integer not null, body text not null,
     expires text not null, primary key (principal, key)) strict;`;
 
-/** Sessions, API tokens and answers given, of one gateway; secrets only as hashes. */
+/** Sessions, API tokens and answers given, of the gateways on one folder; secrets only as hashes. */
 export function openStore(stateDir: string) {
   mkdirSync(stateDir, { recursive: true });
   const file = join(stateDir, 'console.sqlite');
