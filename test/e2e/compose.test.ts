@@ -168,9 +168,7 @@ it('plays the game day of a bad release to its end, though the gateway that lead
   expect(report.releases).toEqual({ before: 'v2', after: 'v1' });
   const served = await fetch(`http://127.0.0.1:${rig.env['SHOP_PORT']}/healthz`);
   expect(await served.json()).toMatchObject({ version: 'v1' });
-  const state = readFileSync(join(stateDir, 'releases', 'shop', 'production', 'state.json'), 'utf8');
-  const { history } = JSON.parse(state) as { history: { key: string }[] };
-  expect(history.filter(({ key }) => key.includes(open.runId))).toHaveLength(1);
+  expect(rig.releases().history.filter(({ key }) => key.includes(open.runId))).toHaveLength(1);
   const audited = readAudit(stateDir, 100).filter(({ on }) => on === `${ID}/${open.runId}`);
   expect(audited.reverse().map(({ who, via, what, result }) => `${who} ${via}: ${what} ${result}`)).toEqual([
     'responder console: approved done',

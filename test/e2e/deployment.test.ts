@@ -40,26 +40,16 @@ const served = async (): Promise<string> => {
   const response = await fetch(`http://127.0.0.1:${rig.env['SHOP_PORT']}/healthz`);
   return ((await response.json()) as { version: string }).version;
 };
-const provider = (environment: string): string => join(rig.stateDir, 'releases', 'shop', environment);
 /** The switches of traffic that the provider has noted for a run. */
-const switches = (runId: string, environment = 'production'): string[] => {
-  const file = join(provider(environment), 'state.json');
-  const { done } = JSON.parse(readFileSync(file, 'utf8')) as { done: { key: string }[] };
-  return done
-    .map(({ key }) => key)
+const switches = (runId: string, environment = 'production'): string[] =>
+  rig
+    .releases(environment)
+    .done.map(({ key }) => key)
     .filter((key) => key.includes(runId))
     .map((key) => key.split(':').at(-1) ?? '')
     .sort();
-};
-/** As soon as the provider has noted that switch for a run: Temporal has yet to be told of it. */
-const switched = (runId: string, name: string): Promise<void> =>
-  new Promise((resolve) => {
-    const watcher = watch(provider('production'), () => {
-      if (!switches(runId).includes(name)) return;
-      watcher.close();
-      resolve();
-    });
-  });
+/** As soon as the provider has noted that switch for a run. */
+const switched = (runId: string, name: string) => rig.releasesOnce(() => switches(runId).includes(name));
 const migrations = async (): Promise<string[]> => {
   const database = new Database({ connectionString: rig.platform['MIGRATIONS_DB_URL'] });
   await database.connect();

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
@@ -30,6 +30,13 @@ const PORTS = [
   'HOLDFAST_GATEWAY_PORT',
 ];
 
+/** What tests read of the release provider's own state: what it has begun, and what it has done, newest first. */
+interface ReleasesState {
+  intent?: { key: string };
+  history: { key: string }[];
+  done: { key: string }[];
+}
+
 /** The whole platform on ports of its own, or those parts of it; `cli` is the command line beside it. */
 export async function startPlatform(parts?: string[]) {
   const [stateDir, outer] = [scratchFolder(), scratchFolder()];
@@ -45,6 +52,9 @@ export async function startPlatform(parts?: string[]) {
   const client = new Client({ connection: await Connection.connect({ address: platform['TEMPORAL_ADDRESS'] ?? '' }) });
   const status = (id: string): Promise<Status> =>
     client.connection.withDeadline(Date.now() + 5000, () => client.workflow.getHandle(id).query<Status>('status'));
+  const releasesIn = (environment: string) => join(stateDir, 'releases', 'shop', environment);
+  const releases = (environment = 'production') =>
+    JSON.parse(readFileSync(join(releasesIn(environment), 'state.json'), 'utf8')) as ReleasesState;
   return {
     stateDir,
     env,
@@ -101,6 +111,16 @@ export async function startPlatform(parts?: string[]) {
         return now !== undefined && now.pid !== before.pid;
       });
     },
+    releases,
+    /** As soon as the release provider's own state holds so: Temporal has yet to be told of it. */
+    releasesOnce: (holds: (state: ReleasesState) => boolean, environment = 'production'): Promise<void> =>
+      new Promise((resolve) => {
+        const watcher = watch(releasesIn(environment), () => {
+          if (!holds(releases(environment))) return;
+          watcher.close();
+          resolve();
+        });
+      }),
     async end(): Promise<void> {
       await client.connection.close();
       await endProcess(outer, 'platform', 60_000);
