@@ -1,4 +1,4 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, type Client } from '@temporalio/client';
 import { DeploymentOrder } from '../contracts/index.ts';
 import { failure } from '../errors.ts';
 import { environmentOf } from './control.ts';
@@ -18,9 +18,24 @@ const isSame = (one: unknown, { ref, version, override, overrides }: DeploymentO
   return wanted && running?.override === override && running?.overrides === overrides;
 };
 
+/** The last messages and the last write of a run that has ended get 15 s each, before Temporal takes another of its id. */
+const CLOSING_MS = 40_000;
+
+async function untilClosed(client: Client, { workflowId, runId }: Omit<StartedRun, 'joined'>): Promise<void> {
+  const closed = () =>
+    client.workflow
+      .getHandle(workflowId, runId, { followRuns: false })
+      .result()
+      .catch((error: unknown) => {
+        if (!(error instanceof WorkflowFailedError)) throw error; // failed or terminated: it is closed
+      });
+  await asked(client, closed, CLOSING_MS);
+}
+
 /**
- * Start a deployment by the procedure of its environment, or a rollback; the same order joins the one that runs.
- * @throws NotFound for an environment that is not configured, Refused while another order runs.
+ * Start a deployment by the procedure of its environment, or a rollback; the same order joins the one that runs. One that has
+ * ended and is not closed yet is waited for.
+ * @throws NotFound for an environment that is not configured, Refused while another order runs, Unavailable.
  */
 export async function startRun(
   access: Access,
@@ -46,6 +61,10 @@ export async function startRun(
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     const { runId, memo } = await asked(client, () => client.workflow.getHandle(workflowId).describe());
+    if (memo?.['outcome'] !== undefined) {
+      await untilClosed(client, { workflowId, runId });
+      return await startRun(access, kind, order);
+    }
     if (isSame(memo?.['order'], order)) return { workflowId, runId, joined: true };
     throw failure('Refused', `another ${kind} of ${service} in ${environment} runs: wait for it, or stop it`);
   }

@@ -18,6 +18,8 @@ const POOL_WAIT_MS = 100;
 const BAKE_MS = 60 * 60 * 1000;
 
 const percent = (ratio: number): string => `${(ratio * 100).toFixed(ratio < 0.1 ? 2 : 0)} %`;
+/** A moment as people read it, to the minute. */
+export const minute = (at: string): string => `${at.slice(0, 10)} ${at.slice(11, 16)} UTC`;
 export const ms = (value: number): string => `${Math.round(value)} ms`;
 
 export const judgeReleases =
@@ -28,7 +30,7 @@ export const judgeReleases =
     const before = previous === undefined ? 'nothing ran before it' : `${previous.version} ran before it`;
     return [
       young ? 'bad' : 'ok',
-      `${running.version} runs since ${running.deployedAt}${young ? ', still in its bake window' : ''}; ${before}`,
+      `${running.version} runs since ${minute(running.deployedAt)}${young ? ', still in its bake window' : ''}; ${before}`,
       { running: { version: running.version, deployedAt: running.deployedAt } },
     ];
   };

@@ -1,6 +1,7 @@
 /** Remedies that more than one runbook has. */
 import type { CreateIndex, Release, RollBack, Scale, Scope, SlowStatement } from '../contracts/index.ts';
 import type { DatabaseIndexes, Deployments } from '../contracts/ports.ts';
+import { minute } from './judgements.ts';
 import { remedy, type AnyRemedy } from './run.ts';
 
 /** Return the traffic of the running release to one before it; `between` ran since and were never verified good. */
@@ -16,7 +17,7 @@ export const rollBackTo = (of: {
   const why = between.length === 0 ? of.why : [...of.why, `never verified good: ${between.slice(0, 5).join(', ')}`];
   return remedy<RollBack>({
     summary: `Roll ${scope.service} back from ${running.version} to ${previous.version}`,
-    why: [...why, `${running.version} is live since ${running.deployedAt}`].slice(-20),
+    why: [...why, `${running.version} is live since ${minute(running.deployedAt)}`].slice(-20),
     undo: `return the traffic to ${running.version}`,
     risk: 'medium',
     action: { kind: 'roll-back', ...scope, from: running.version, to: previous.version },

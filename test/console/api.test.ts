@@ -156,6 +156,21 @@ it('starts a deployment as the person who asks, joins the same one, and refuses 
   await rig.client.workflow.getHandle('deployment.shop.production').signal('stop', { by: 'test' });
 });
 
+it('begins a deployment anew once the same one, which has ended, is closed', async () => {
+  const order = { service: 'mail', environment: 'production', ref: '1.4.0' };
+  const ended = await rig.client.workflow.start('productionDeployment', {
+    workflowId: 'deployment.mail.production',
+    taskQueue: 'nobody',
+    memo: { order: { ...order, orderedBy: 'test' }, outcome: 'released' },
+    workflowExecutionTimeout: '3 seconds',
+  });
+  const started = await call(session('cto'), 'POST', '/deployments', order);
+  expect(started).toMatchObject({ status: 200, body: { workflowId: ended.workflowId, joined: false } });
+  const before = rig.client.workflow.getHandle(ended.workflowId, ended.firstExecutionRunId);
+  expect((await before.describe()).status.name).toBe('TIMED_OUT');
+  await rig.client.workflow.getHandle(ended.workflowId).signal('stop', { by: 'test' });
+});
+
 it('says what is wrong as problem+json, and how long to wait when there are too many requests', async () => {
   const viewer = session('viewer');
   for (const [method, path, body, status] of [
