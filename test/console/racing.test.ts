@@ -221,4 +221,4 @@ it('has one outcome however many decide at once over every way there is, counts 
   for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle: bundle }, histories))
     expect({ workflowId, error }).toEqual({ workflowId, error: undefined });
   expect(verifyAudit(rig.stateDir)).toEqual({ entries: expect.any(Number) });
-}, 900_000);
+}, RUNS * 180_000);
