@@ -10,10 +10,12 @@ import type { Workflow } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import { z } from 'zod';
 import {
+  heldByMode,
   Result,
   type ChangeReport,
   type ChangeRequest,
   type DeploymentRun,
+  type Environment,
   type Grant,
   type Ledger,
   type Scope,
@@ -62,10 +64,13 @@ export function createActivities({ HOLDFAST_TASK_QUEUE }: z.output<typeof env>, 
       }),
     );
   };
-  /** A lease covers the act with its retries and the longest verification; see `holds`. */
-  const termsOf = ({ service, environment, kind }: ChangeRequest): { coolDownMs: number; leaseMs: number } => {
+  const configured = ({ service, environment }: Scope): Environment => {
     const of = settings.services.find(({ name }) => name === service)?.environments[environment];
     if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
+    return of;
+  };
+  /** A lease covers the act with its retries and the longest verification; see `holds`. */
+  const termsOf = (of: Environment, kind: ChangeRequest['kind']): { coolDownMs: number; leaseMs: number } => {
     const verifyMs = of.measure.windowSeconds * 1000 + 4 * msToNumber(of.measure.lasting);
     return { coolDownMs: msToNumber(of.coolDown), leaseMs: (LONG.includes(kind) ? LONG_MS : ACT_MS) + verifyMs };
   };
@@ -95,15 +100,18 @@ export function createActivities({ HOLDFAST_TASK_QUEUE }: z.output<typeof env>, 
   return {
     /**
      * Idempotent on `request.key`: `serviceControl` keeps the grant of a key. A refusal is asked anew. What a run holds that is over
-     * holds nobody else up.
+     * holds nobody else up. Nothing is granted in an environment that is not in mode `act`, also no further step of what was begun.
      */
     async requestChange(request: ChangeRequest): Promise<Grant> {
+      const of = configured(request);
+      const held = heldByMode(of.mode, request);
+      if (held !== undefined) return { granted: false, because: 'mode', reason: held };
       const ask = () =>
         update<Grant, ChangeRequest & ReturnType<typeof termsOf>>(
           request.service,
           'requestChange',
           `request:${request.key}:${Date.now()}`,
-          { ...request, ...termsOf(request) },
+          { ...request, ...termsOf(of, request.kind) },
         );
       const grant = await ask();
       const busy = !grant.granted && grant.because === 'busy';

@@ -71,8 +71,6 @@ const steady = (instance: string): MemoryTrend => ({
   heapBytesPerHour: 1e5,
 });
 
-const DAY_MS = 24 * 3_600_000;
-
 export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
   const world: Simulator['world'] = { running: 'v2', previous: 'v1', instances: 2, flag: 'on', errorRatio: 0.2 };
   const calls: string[] = [];
@@ -82,7 +80,7 @@ export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
   const reviews: Review[] = [];
   const done = new Set<string>();
   let fence = 0;
-  const deployedAt = new Date(Date.now() - DAY_MS).toISOString();
+  const deployedAt = '2026-11-01T09:00:00.000Z';
   const entry = (version: string) => ({ version, commit: version, deployedAt, weight: 1, instances: world.instances });
 
   /** Changes the world once per key. */

@@ -20,9 +20,25 @@ interface Project {
   url: string;
   key: string;
 }
+/** Supabase's client writes what is thrown here to the console; what is answered it takes for its error, with that message. */
+const answered: typeof fetch = (input, init) =>
+  fetch(input, init).catch((error: unknown) =>
+    Object.assign(new Response(null, { status: 503 }), { message: codeOf(error) }),
+  );
+
+/** Such as ECONNREFUSED: whoever is not signed in yet reads it, and needs no address. */
+const codeOf = (error: unknown): string => {
+  const { cause } = Object(error) as { cause?: unknown };
+  const { code } = Object(cause) as { code?: unknown };
+  return typeof code === 'string' ? code : 'no answer';
+};
+
 /** A client that keeps no session of Supabase's. */
 const clientOf = ({ url, key }: Project) =>
-  createClient(url, key, { auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false } });
+  createClient(url, key, {
+    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+    global: { fetch: answered },
+  });
 
 /** Sign-in through Supabase Auth with the publishable key. It proves an address and keeps no session of Supabase's. */
 export function createSignIn(project: Project): SignIn {

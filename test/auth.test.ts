@@ -53,7 +53,13 @@ it('sends nothing to a stranger and does not tell so', async () => {
   expect(people.mails()).toHaveLength(before);
 });
 
-it('says that Supabase is away, rather than that the password is wrong', async () => {
+it('says that Supabase is away, and says it once, rather than that the password is wrong', async () => {
   const away = createSignIn({ url: `http://127.0.0.1:${await freePort()}`, key: people.publishableKey });
-  await expect(away.withPassword(EMAIL, password)).rejects.toMatchObject({ type: 'Unavailable' });
+  const written = jest.spyOn(console, 'error').mockImplementation();
+  await expect(away.withPassword(EMAIL, password)).rejects.toMatchObject({
+    type: 'Unavailable',
+    message: 'Supabase Auth does not answer: ECONNREFUSED',
+  });
+  expect(written).not.toHaveBeenCalled();
+  written.mockRestore();
 });

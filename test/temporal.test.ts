@@ -86,6 +86,7 @@ it('keeps nothing readable at a Temporal that it reaches over mutual TLS', async
   const { connection, namespace, dataConverter } = temporalOf({
     TEMPORAL_CONFIG_FILE: '/nonexistent',
     TEMPORAL_ADDRESS: proxy.address,
+    TEMPORAL_TLS_SERVER_NAME: 'temporal',
     TEMPORAL_TLS_SERVER_CA_CERT_PATH: certificates.authority,
     TEMPORAL_TLS_CLIENT_CERT_PATH: certificates.client.cert,
     TEMPORAL_TLS_CLIENT_KEY_PATH: certificates.client.key,
@@ -93,6 +94,7 @@ it('keeps nothing readable at a Temporal that it reaches over mutual TLS', async
   });
   const withoutCertificate = temporalOf({
     TEMPORAL_ADDRESS: proxy.address,
+    TEMPORAL_TLS_SERVER_NAME: 'temporal',
     TEMPORAL_TLS_SERVER_CA_CERT_PATH: certificates.authority,
   });
   await expect(Connection.connect({ ...withoutCertificate.connection, connectTimeout: '2 seconds' })).rejects.toThrow();

@@ -1,17 +1,17 @@
 import { CancelledFailure } from '@temporalio/common';
-import type { ActivityInterceptorsFactory } from '@temporalio/worker';
+import type { ActivityInterceptorsFactory, InjectedSinks } from '@temporalio/worker';
 import { z } from 'zod';
 import { audit, type Audited, type Trail } from '../src/audit.ts';
 import { ChangeRequest, Grant } from '../src/contracts/index.ts';
 import type { Redact } from '../src/redaction.ts';
-import { effectOf } from './effects.ts';
+import { calledAs, effectOf, summaryOf } from './effects.ts';
+import type { RunnerSinks } from './runner-effects.ts';
 
 type Told = Pick<Audited, 'who' | 'what' | 'result' | 'detail'>;
 /** What an activity has answered stands, whether or not it can be read here. */
 type Asked = (argument: unknown, answer: unknown) => Told | undefined;
 const OURS = 'holdfast';
 const CodeShown = z.object({ person: z.string(), digest: z.string() });
-const Done = z.object({ changed: z.boolean(), summary: z.string().catch('') });
 
 /** A code that somebody shows: the only decision that no gateway has seen. */
 const codeShown: Asked = (argument, answer) => {
@@ -55,10 +55,10 @@ export const auditWhatIsDone =
           return answer;
         }
         const { kind, by = [OURS] } = effect;
-        const told = { who: by.join(', '), what: activityType.startsWith('undo') ? `undo ${kind}` : kind };
+        const told = { who: by.join(', '), what: calledAs(activityType, kind) };
         try {
           const answer: unknown = await next(input);
-          note({ ...told, result: 'done', detail: Done.safeParse(answer).data?.summary });
+          note({ ...told, result: 'done', detail: summaryOf(answer) });
           return answer;
         } catch (error) {
           const why = error instanceof Error ? error.message : String(error);
@@ -68,3 +68,16 @@ export const auditWhatIsDone =
       },
     },
   });
+
+/** Writes what a runner has done into the trail of the control plane, whose key of the record the runner does not have. */
+export const auditRunners = (trail: Trail, redact: Redact): InjectedSinks<RunnerSinks> => ({
+  runners: {
+    effectEnded: {
+      fn({ workflowId, runId }, { runner, by = [OURS], what, result, detail = '' }) {
+        const on = `${workflowId}/${runId}`;
+        audit(trail, { who: by.join(', '), via: `runner ${runner}`, what, on, result, detail: redact(detail) });
+      },
+      callDuringReplay: false,
+    },
+  },
+});

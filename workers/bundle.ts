@@ -11,7 +11,7 @@ const sources = [
   'src/runbook/*.ts',
   'src/contracts/*.ts',
   'src/{errors,failure-converter}.ts',
-  'workers/{preload,workflow-interceptors}.ts',
+  'workers/{preload,workflow-interceptors,runner-effects,effects}.ts',
   'package-lock.json',
 ];
 
@@ -32,9 +32,11 @@ export async function workflowBundle(
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(ROOT, 'workflows/index.ts'),
     preloadModules: [join(ROOT, 'workers/preload.ts')],
-    workflowInterceptorModules: ['workers/workflow-interceptors.ts', 'src/runbook/runners.ts'].map((file) =>
-      join(ROOT, file),
-    ),
+    workflowInterceptorModules: [
+      'workers/workflow-interceptors.ts',
+      'src/runbook/runners.ts',
+      'workers/runner-effects.ts',
+    ].map((file) => join(ROOT, file)),
     ...(failureConverterPath !== undefined && { failureConverterPath }),
     logger: { log() {}, trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error },
   });

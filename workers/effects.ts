@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { Approval } from '../src/contracts/index.ts';
 import type { Ports } from '../src/contracts/ports.ts';
 
@@ -18,3 +19,11 @@ export function effectOf(activity: string, [argument]: unknown[]): { kind: strin
   const { data: approval } = Approval.safeParse(argument);
   return approval && { kind: approval.proposal.action.kind, by: approval.by };
 }
+
+/** How the audit trail calls an effect: what takes one back is not the same. */
+export const calledAs = (activity: string, kind: string): string =>
+  activity.startsWith('undo') ? `undo ${kind}` : kind;
+
+const Done = z.object({ changed: z.boolean(), summary: z.string().catch('') });
+/** What an effect that was done says of itself. */
+export const summaryOf = (answer: unknown): string | undefined => Done.safeParse(answer).data?.summary;

@@ -17,6 +17,7 @@ import { openMetrics, sharedWithRecord } from '../src/production.ts';
 import { strayCredentials } from '../src/runner-credentials.ts';
 import { createTracing } from '../src/tracing.ts';
 import { composeActivities, describe } from './activities.ts';
+import { auditRunners } from './auditing.ts';
 import { workflowBundle } from './bundle.ts';
 import { startDigests, startDrills } from './digests.ts';
 import { startMonitors } from './monitors.ts';
@@ -77,7 +78,7 @@ async function createWorkers(connection: NativeConnection): Promise<Worker[]> {
     dataConverter,
     workflowBundle: bundle,
     activities,
-    sinks: failureSinks,
+    sinks: { ...failureSinks, ...auditRunners(trail, config.temporal.redact) },
     interceptors: { activity: interceptors },
     ...TUNING,
     ...(build !== undefined && versioned(bundle)),

@@ -71,13 +71,14 @@ async function assertSeen(status: Status, verdict: Answer, proposal: string | un
 const describe = ({ proposal }: Status): string =>
   `${proposal?.summary} (--proposal ${shortDigest(proposal?.digest ?? '')})`;
 
+/** On standard error: standard output is for the answer, which may be for a program. */
 async function confirm(status: Status, verdict: Answer): Promise<void> {
   if (!process.stdin.isTTY) throw usageError(`say which proposal this is about; open is: ${describe(status)}`);
   const { summary, why = [], undo, options } = status.proposal ?? {};
   const ways =
     options === undefined ? [] : [`  Options: ${options.join(', ')} (the first, unless --option names another)`];
-  console.log([summary, ...why.map((line) => `  ${line}`), `  Undo: ${undo}`, ...ways].join('\n'));
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  console.error([summary, ...why.map((line) => `  ${line}`), `  Undo: ${undo}`, ...ways].join('\n'));
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await terminal.question(`${verdict === 'approved' ? 'Approve' : 'Reject'} it? (yes/no) `);
   terminal.close();
   if (!/^y(es)?$/i.test(answer.trim())) throw usageError('nothing was decided', 1);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ActionKind } from './action.ts';
-import { Instant, Slug } from './names.ts';
+import { Instant, Slug, type Scope } from './names.ts';
+import type { Policy } from './settings.ts';
 
 /** One wish to change an environment of a service, made of `serviceControl`. `key` makes it idempotent. */
 export const ChangeRequest = z.object({
@@ -20,13 +21,19 @@ export const Grant = z.discriminatedUnion('granted', [
   z.object({ granted: z.literal(true), fence: z.number().int() }),
   z.object({
     granted: z.literal(false),
-    because: z.enum(['kill-switch', 'cool-down', 'busy', 'frozen', 'superseded']),
+    because: z.enum(['kill-switch', 'cool-down', 'busy', 'frozen', 'superseded', 'mode']),
     reason: z.string(),
     /** When asking again may help. */
     until: Instant.optional(),
   }),
 ]);
 export type Grant = z.output<typeof Grant>;
+
+/** Why nothing is changed in an environment that is not in mode `act`, whoever asks; undefined in one that is. */
+export const heldByMode = (mode: Policy['mode'], { service, environment }: Scope): string | undefined =>
+  mode === 'act'
+    ? undefined
+    : `${service} is in mode ${mode} in ${environment}: Holdfast changes nothing there; set mode: 'act' for it in the configuration`;
 
 /** A release as the ledger keeps it: equal content has an equal digest; `schema` is the last migration it was verified with. */
 export const LedgerRelease = z.object({

@@ -43,7 +43,7 @@ const Rules = z.object({ low: ApprovalRule, medium: ApprovalRule, high: Approval
 const Approval = Rules.extend({ medium: AlwaysAPerson, high: AlwaysAPerson });
 
 export const Environment = z.object({
-  /** `observe` diagnoses only, `propose` shows what it would do, `act` acts when approved. */
+  /** `observe` diagnoses only, `propose` shows what it would do, `act` acts when approved. Only in `act` is anything deployed or rolled back. */
   mode: z.enum(['observe', 'propose', 'act']).default('propose'),
   /** What reaches into it (its metrics, releases, database) is done by workers of this task queue alone: its runner, in its network. */
   taskQueue: Slug.optional(),

@@ -1,5 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, type Client } from '@temporalio/client';
-import { DeploymentOrder } from '../contracts/index.ts';
+import { DeploymentOrder, heldByMode } from '../contracts/index.ts';
 import { failure } from '../errors.ts';
 import { environmentOf } from './control.ts';
 import { asked, type Access } from './temporal.ts';
@@ -35,7 +35,8 @@ async function untilClosed(client: Client, { workflowId, runId }: Omit<StartedRu
 /**
  * Start a deployment by the procedure of its environment, or a rollback; the same order joins the one that runs. One that has
  * ended and is not closed yet is waited for.
- * @throws NotFound for an environment that is not configured, Refused while another order runs, Unavailable.
+ * @throws NotFound for an environment that is not configured, Refused in one that is not in mode `act` and while another order
+ * runs, Unavailable.
  */
 export async function startRun(
   access: Access,
@@ -44,8 +45,10 @@ export async function startRun(
 ): Promise<StartedRun> {
   const { service, environment } = order;
   const { client, config } = access;
-  const procedure =
-    environmentOf(access, order).deployment.procedure === 'staging' ? 'stagingDeployment' : 'productionDeployment';
+  const { mode, deployment } = environmentOf(access, order);
+  const held = heldByMode(mode, order);
+  if (held !== undefined) throw failure('Refused', held);
+  const procedure = deployment.procedure === 'staging' ? 'stagingDeployment' : 'productionDeployment';
   const workflowId = `${kind}.${service}.${environment}`;
   const { HOLDFAST_TASK_QUEUE: taskQueue } = config;
   const start = () =>

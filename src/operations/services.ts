@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Ledger } from '../contracts/index.ts';
+import type { Ledger, Policy } from '../contracts/index.ts';
 import { controlOf } from './control.ts';
 import { asked, type Access } from './temporal.ts';
 
@@ -7,7 +7,7 @@ import { asked, type Access } from './temporal.ts';
 export interface EnvironmentHealth {
   environment: string;
   url: string;
-  mode: string;
+  mode: Policy['mode'];
   procedure: string;
   objectives: { errorRatio: number; p95Ms: number };
   /** Alerts that fire now, by name, with their start; `undefined` where nobody watches. */

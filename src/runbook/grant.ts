@@ -11,6 +11,8 @@ const ASK_AGAIN_MS = 15_000;
 /** A closed window or a freeze is asked about this often: each asking is ten events of a history that holds 51,200. */
 const LOOK_AGAIN_MS = 60_000;
 const MOST_ASKED = 3000;
+/** What lasts for as long as a person wants it to. */
+const HELD_FOR_GOOD: string[] = ['kill-switch', 'mode'];
 const LONGEST_WAIT_MS = 60 * 60 * 1000;
 const { requestChange, reportChange } = proxyActivities<ChangeControl>(delivery);
 const { deploymentWindow } = proxyLocalActivities<DeploymentWindows>(diagnostic);
@@ -79,7 +81,7 @@ export function createGrant(
           if (grant.because === 'superseded') return endWith({ outcome: 'superseded', note: grant.reason });
           if (grant.because === 'busy') busy += 1;
           const isHeld = busy > BUSY_TRIES && kind !== 'roll-back'; // that waits until whoever ordered it stops it
-          if (grant.because === 'kill-switch' || isHeld || times > MOST_ASKED)
+          if (HELD_FOR_GOOD.includes(grant.because) || isHeld || times > MOST_ASKED)
             return endWith({ outcome: granted === undefined ? 'refused' : 'rolled-back', note: grant.reason });
           ({ reason, until } = { until: undefined, ...grant });
           if (kind === 'roll-back' && grant.because === 'busy')

@@ -8,6 +8,7 @@ import {
 } from '@temporalio/workflow';
 import {
   DeploymentOrder,
+  heldByMode,
   type Effect,
   type LedgerRelease,
   type Policy,
@@ -96,21 +97,18 @@ export function defineProcedure(
   const workflow = async (input: DeploymentOrder): Promise<Result> => {
     const order = DeploymentOrder.parse(input);
     const settles = patched('settled-at-the-last'); // here: see `defineRunbook`
-    const { service, environment, orderedBy } = order;
-    const incident = {
-      service,
-      environment,
-      severity: 'info' as const,
-      summary: meta.summary(order),
-      openedAt: new Date().toISOString(),
-      openedBy: orderedBy,
-    };
+    const heedsMode = patched('mode-heeded');
+    const { service, environment, orderedBy: openedBy } = order;
+    const severity = 'info' as const;
+    const openedAt = new Date().toISOString();
+    const incident = { service, environment, severity, summary: meta.summary(order), openedAt, openedBy };
     const howToStop =
       'send the signal `stop` (what was done is taken back), `takeOver` (it stays as it is) or `pause` with {"by":"your-name"}';
     const { result } = await conduct({ name, title: meta.title, incident, howToStop, opened: 'Begun' }, async (kit) => {
       const run = createProcedure(kit, order, settles);
       try {
-        return run.told(await steps(run));
+        const held = heedsMode ? heldByMode(kit.policy.mode, order) : undefined;
+        return run.told(await (held === undefined ? steps(run) : run.refuse(held)));
       } catch (error) {
         return run.told(await run.end(error));
       } finally {

@@ -89,3 +89,28 @@ it.each([
   const verificationMs = measure.windowSeconds * 1000 + 4 * msToNumber(measure.lasting);
   expect(leaseMs).toBeGreaterThan(msToNumber(options.scheduleToCloseTimeout) + verificationMs);
 });
+
+it.each(['observe', 'propose'] as const)(
+  'grants nothing in mode %s, whoever asks, also no further step',
+  async (mode) => {
+    const [shop] = settings.services;
+    const production = shop?.environments['production'];
+    if (shop === undefined || production === undefined) throw new Error('it is not in the settings');
+    const environments = { ...shop.environments, production: { ...production, mode } };
+    const held = createActivities(
+      { HOLDFAST_TASK_QUEUE: 'holdfast' },
+      { ...settings, services: [{ ...shop, environments }] },
+    );
+    const [key, change] = [
+      `begun-before-${mode}`,
+      { kind: 'deploy', holder: `deployment.shop.production/${mode}` } as const,
+    ];
+    expect(await ask(key, change)).toMatchObject({ granted: true });
+    for (const kind of ['deploy', 'roll-back', 'scale'] as const) {
+      const request = { ...scope, ...change, key, kind, summary: key, override: true };
+      const refused = { granted: false, because: 'mode', reason: expect.stringContaining(`shop is in mode ${mode}`) };
+      expect(await asActivity(() => held.requestChange(request))).toEqual(refused);
+    }
+    await tell(key);
+  },
+);

@@ -9,7 +9,7 @@ export const settings = Settings.parse({
     {
       name: 'shop',
       environments: {
-        production: { url: 'http://127.0.0.1:4180', errors: { project: 'shop' } },
+        production: { mode: 'act', url: 'http://127.0.0.1:4180', errors: { project: 'shop' } },
         staging: { url: 'http://127.0.0.1:4181' },
       },
     },

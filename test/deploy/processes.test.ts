@@ -23,6 +23,7 @@ it('serves a Temporal behind mutual TLS in production mode, and ends at once whe
   await using record = await postgrest(readFileSync(join(made, 'jwt_secret'), 'utf8'));
   const change = {
     TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_TLS_SERVER_NAME: 'temporal', // the address is no name
     RECORD_SUPABASE_URL: record.url,
   };
   const run = (name: string, more: Record<string, string> = {}) => {
@@ -66,5 +67,6 @@ it('serves a Temporal behind mutual TLS in production mode, and ends at once whe
   expect(await Promise.all([...gateways, ...workers].map(({ ended }) => ended))).toEqual([0, 0, 0, 0]);
   expect(Date.now() - began).toBeLessThan(30_000);
   expect(readdirSync(state)).not.toContain(`worker.${hostname()}.ready`);
+  expect([doctor, ...gateways, ...workers].filter(({ said }) => said.includes('DEP0123'))).toEqual([]);
   temporal.close();
 }, 180_000);

@@ -47,6 +47,7 @@ beforeAll(async () => {
     ...Object.fromEntries(Object.entries(platform).filter(([name]) => GIVEN.test(name))),
     HOLDFAST_STATE_DIR: stateDir,
     TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_TLS_SERVER_NAME: 'temporal', // the address is no name
     HOLDFAST_GATEWAY_HOST: '127.0.0.1',
     HOLDFAST_GATEWAY_PORT: frontPort,
     HOLDFAST_PUBLIC_URL: front,

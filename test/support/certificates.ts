@@ -4,13 +4,13 @@ import { connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
 
-/** A certificate authority in a folder, with a server's certificate for 127.0.0.1 and a client's. */
+/** A certificate authority in a folder, with a server's certificate for `temporal` and 127.0.0.1 and a client's. */
 export function makeCertificates(folder: string) {
   const at = (name: string): string => join(folder, name);
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
   const ecKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc'];
   openssl('req', '-x509', ...ecKey, '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=test', '-days', '2');
-  writeFileSync(at('san'), 'subjectAltName=IP:127.0.0.1');
+  writeFileSync(at('san'), 'subjectAltName=DNS:temporal,IP:127.0.0.1');
   for (const name of ['server', 'client']) {
     openssl('req', ...ecKey, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
     const signed = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'san'];

@@ -20,6 +20,7 @@ import type {
 import type { Ports } from '../../src/contracts/ports.ts';
 import { signedBytes } from '../../src/runbook/decisions.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
+import type { RunnerEffect } from '../../workers/runner-effects.ts';
 import { skippingServer } from '../../workers/skipped-time.ts';
 
 const POLL_MS = 50;
@@ -97,6 +98,8 @@ export function signedDecision(
 }
 
 export interface SkippedRun extends Simulator {
+  /** Effects that the audit trail is told of, because a runner has done them. */
+  ofRunners: RunnerEffect[];
   handle: WorkflowHandleWithFirstExecutionRunId;
   status(): Promise<Status>;
   /** Wait (in test time) until the run is in this state. */
@@ -163,13 +166,17 @@ export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> 
       const own = (number += 1);
       const simulator = createSimulator({ policy: async () => policyOf(), ...overrides });
       const taskQueue = `test-${own}`;
+      const ofRunners: RunnerEffect[] = [];
       const worker = await Worker.create({
         connection: env.nativeConnection,
         taskQueue,
         workflowBundle: bundle,
         activities: simulator.ports,
         ...(forgetful ? { maxCachedWorkflows: 0 } : {}),
-        sinks: { failures: { workflowFailed: { fn: () => undefined } } },
+        sinks: {
+          failures: { workflowFailed: { fn: () => undefined } },
+          runners: { effectEnded: { fn: (_, effect: RunnerEffect) => void ofRunners.push(effect) } },
+        },
       });
       const running = worker.run();
       closing.push(async () => {
@@ -190,6 +197,7 @@ export async function skippedTime(stateDir = '.holdfast'): Promise<SkippedTime> 
       const until = (condition: (status: Status) => boolean) => lookUntil(env, status, condition);
       return {
         ...simulator,
+        ofRunners,
         handle,
         keep,
         status,

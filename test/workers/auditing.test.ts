@@ -1,9 +1,10 @@
 /** What a worker writes into the audit trail: what no gateway sees. */
 import { MockActivityEnvironment } from '@temporalio/testing';
+import type { WorkflowInfo } from '@temporalio/workflow';
 import { openAudit, readAudit, verifyAudit } from '../../src/audit.ts';
 import { failure } from '../../src/errors.ts';
 import { createRedaction } from '../../src/redaction.ts';
-import { auditWhatIsDone } from '../../workers/auditing.ts';
+import { auditRunners, auditWhatIsDone } from '../../workers/auditing.ts';
 import { approval } from '../activities/local-releases-rig.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
 
@@ -98,4 +99,22 @@ it('writes nothing of what only reads', async () => {
   expect(await told({ activityType: 'errorRatio', argument: { service: 'shop' }, ends: () => ({ ratio: 0 }) })).toEqual(
     [],
   );
+});
+
+it('has what a runner has done, whose own trail lies elsewhere, with no secret of it', () => {
+  const audit = openAudit(stateDir);
+  const { effectEnded } = auditRunners({ audit, log: console.error }, createRedaction([SECRET])).runners;
+  const run = { workflowId: 'incident.shop.high-error-rate', runId: 'run' } as WorkflowInfo;
+  const effect = { runner: 'shop-production', by: ['responder', 'lead'], what: 'roll-back' };
+  void effectEnded.fn(run, { ...effect, result: 'failed', detail: `no answer to ${SECRET}` });
+  void effectEnded.fn(run, { ...effect, by: undefined, what: 'migrate', result: 'done', detail: '1 migration' });
+  audit.close();
+  expect(effectEnded.callDuringReplay).toBe(false);
+  expect(verifyAudit(stateDir)).toEqual({ entries: 2 });
+  const on = 'incident.shop.high-error-rate/run';
+  const via = 'runner shop-production';
+  expect(readAudit(stateDir, 10).reverse()).toMatchObject([
+    { who: 'responder, lead', via, what: 'roll-back', on, result: 'failed', detail: 'no answer to [removed]' },
+    { who: 'holdfast', via, what: 'migrate', on, result: 'done', detail: '1 migration' },
+  ]);
 });

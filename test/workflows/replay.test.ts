@@ -40,7 +40,10 @@ async function differing(of: { code: string; files: string[] }): Promise<string[
   });
   const options = {
     workflowBundle: { code: of.code },
-    sinks: { failures: { workflowFailed: { fn: () => undefined } } },
+    sinks: {
+      failures: { workflowFailed: { fn: () => undefined } },
+      runners: { effectEnded: { fn: () => undefined } },
+    },
   };
   const found: (string | undefined)[] = [];
   for await (const { error } of Worker.runReplayHistories(options, recorded)) {

@@ -190,3 +190,9 @@ it('tells the ledger what really has the traffic, when the version it returned t
   expect((await run.result()).note).toContain('1.3.0 has the traffic');
   expect(run.reports).toMatchObject([{ result: 'failed', running: '1.3.0' }]);
 });
+
+it('touches nothing in mode propose, whoever has started it', async () => {
+  const run = await start({ policy: async () => policyOf({ mode: 'propose' }) });
+  expect(await run.result()).toMatchObject({ outcome: 'refused', note: expect.stringContaining("set mode: 'act'") });
+  expect([run.traffic, run.asked]).toEqual([[], []]);
+});

@@ -2,6 +2,7 @@ import { Worker } from '@temporalio/worker';
 import { createSimulator } from '../../activities/simulator.ts';
 import { REACHING, type DeploymentOrder } from '../../src/contracts/index.ts';
 import type { Ports } from '../../src/contracts/ports.ts';
+import { failure } from '../../src/errors.ts';
 import { endedStatus } from '../support/ended.ts';
 import { incident, policyOf, skippedTime, type SkippedTime } from '../support/skipped-time.ts';
 
@@ -40,6 +41,45 @@ it('has the runner of the environment diagnose, mitigate and verify, and the con
   expect(run.calls.filter(reaches)).toEqual([]);
   expect(run.calls).toEqual(expect.arrayContaining(['errorPatterns', 'requestChange', 'page', 'record']));
   expect(there.calls).toEqual(expect.arrayContaining(['recentReleases', 'supabaseHealth', 'rollBack', 'errorRatio']));
+});
+
+it('tells the audit trail of what the runner has done and by whose decision, and of nothing that only reads', async () => {
+  const run = await start('highErrorRate', incident());
+  await run.decide('approved', 'responder');
+  await run.result();
+  const told = { runner: RUNNER, by: ['responder'], what: 'roll-back', result: 'done', detail: expect.any(String) };
+  expect(run.ofRunners).toEqual([told]);
+});
+
+it('tells it of what the runner could not do', async () => {
+  const there = await Worker.create({
+    connection: time.env.nativeConnection,
+    taskQueue: 'broken',
+    activities: {
+      ...Object.fromEntries(REACHING.map((name) => [name, createSimulator().ports[name]])),
+      rollBack: () => Promise.reject(failure('ReleaseFailed', 'no space left')),
+    },
+  });
+  await there.runUntil(async () => {
+    const run = await start('highErrorRate', incident(), {
+      policy: async () => policyOf({ runners: { production: 'broken' } }),
+    });
+    await run.decide('approved', 'responder');
+    await run.result();
+    expect(run.ofRunners[0]).toMatchObject({
+      runner: 'broken',
+      what: 'roll-back',
+      result: 'failed',
+      detail: 'no space left',
+    });
+  });
+});
+
+it('tells it of nothing that the control plane does itself, which is there already', async () => {
+  const run = await time.start('highErrorRate', incident());
+  await run.decide('approved', 'responder');
+  expect(await run.result()).toMatchObject({ outcome: 'mitigated' });
+  expect(run.ofRunners).toEqual([]);
 });
 
 it('deploys through the runner, and reads the environment before it where that is reached from here', async () => {

@@ -162,10 +162,22 @@ it('hands over with both reasons when what ran before cannot be given its traffi
   expect(note).toMatch(/no cart.*no space left/);
 });
 
-it('is refused while the kill switch is on', async () => {
-  const reason = 'the kill switch is on (cto: audit)';
-  const run = await start({ requestChange: async () => ({ granted: false, because: 'kill-switch', reason }) });
+it.each([
+  ['kill-switch', 'the kill switch is on (cto: audit)'],
+  ['mode', 'shop is in mode propose in staging'],
+] as const)('is refused, and waits for nothing, where the authority grants nothing: %s', async (because, reason) => {
+  const run = await start({ requestChange: async () => ({ granted: false, because, reason }) });
   expect(await run.result()).toEqual({ outcome: 'refused', note: reason, version: '1.4.0' });
+});
+
+it.each(['observe', 'propose'] as const)('makes not even a branch in mode %s', async (mode) => {
+  const run = await start({ policy: async () => policyOf({ mode }) });
+  expect(await run.result()).toEqual({
+    outcome: 'refused',
+    note: expect.stringContaining(`shop is in mode ${mode} in staging: Holdfast changes nothing there`),
+  });
+  expect(run.done).toEqual([]);
+  expect(run.calls).not.toContain('candidate');
 });
 
 it('asks a person when a step fails for good, and tries again when told to', async () => {

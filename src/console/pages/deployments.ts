@@ -1,5 +1,5 @@
 import { html } from 'hono/html';
-import { runPath, type Settings } from '../../contracts/index.ts';
+import { heldByMode, runPath, type Settings } from '../../contracts/index.ts';
 import type { EnvironmentHealth } from '../../operations/services.ts';
 import type { Board, OpenRun } from '../board.ts';
 import type { ListedRun } from '../../operations/runs.ts';
@@ -55,6 +55,7 @@ function card(
   const runs = board.deployments.filter((run) => run.service === service && run.environment === environment);
   const verified = (ledger?.verified ?? []).slice(0, 5);
   const held = (ledger?.held ?? []).slice(0, 3);
+  const unchanging = heldByMode(one.mode, { service, environment });
   return html`<section class="card" aria-label="${service} ${environment}">
     <h2>${service} / ${environment}</h2>
     <dl>
@@ -78,7 +79,8 @@ function card(
       }
     </dl>
     ${runs.map((run) => running(run, settings))}
-    ${viewer.principal.rights.has('deploy') ? forms(viewer, service, environment, verified) : ''}
+    ${unchanging === undefined ? '' : html`<p class="soft">${unchanging}</p>`}
+    ${unchanging === undefined && viewer.principal.rights.has('deploy') ? forms(viewer, service, environment, verified) : ''}
   </section>`;
 }
 
