@@ -109,6 +109,51 @@ it('may be skipped with a reason, by somebody who is known, and still sees to it
   expect(run.documents.at(-1)).toContain('Review: skipped by lead: a drill');
 });
 
+describe('a colleague who is new in the configuration', () => {
+  /** A review that is open, and the configuration when somebody has joined. */
+  async function withNewcomer() {
+    let people = reviewed().people;
+    const reads: string[] = [];
+    const run = await startReview({
+      policy: async () => {
+        reads.push('policy');
+        return { ...reviewed(), people };
+      },
+    });
+    await run.until(({ document }) => document !== undefined);
+    const join = () => (people = [...people, { name: 'newcomer', roles: ['responder'], channels: [] }]);
+    return { run, join, reads };
+  }
+
+  it('is taken at their word at once', async () => {
+    const { run, join, reads } = await withNewcomer();
+    const word = { by: 'newcomer', cause: '1', item: 'unknown-check' };
+    for (const update of ['confirmCause', 'closeItem'])
+      await expect(run.say(update, word)).rejects.toMatchObject({
+        cause: { message: expect.stringContaining('"newcomer" is nobody') },
+      });
+    await expect(run.say('changeItem', { ...word, by: 'lead', owner: 'newcomer' })).rejects.toThrow();
+    join();
+    const owned = await run.say('changeItem', { ...word, by: 'lead', owner: 'newcomer' });
+    expect(owned.actionItems).toContainEqual(expect.objectContaining({ id: 'unknown-check', owner: 'newcomer' }));
+    const before = reads.length;
+    const { decisions } = await run.say('confirmCause', word);
+    expect(decisions).toMatchObject([{ by: 'newcomer' }]);
+    const { actionItems } = await run.say('closeItem', word);
+    expect(actionItems).toContainEqual(expect.objectContaining({ id: 'unknown-check', closedBy: 'newcomer' }));
+    expect(reads).toHaveLength(before); // known by then
+    await run.closeItems(await run.review());
+    await run.result();
+  });
+
+  it('may skip it by a signal', async () => {
+    const { run, join } = await withNewcomer();
+    join();
+    await run.handle.signal('skipReview', { by: 'newcomer', text: 'a drill' });
+    expect((await run.until(({ skipped }) => skipped !== undefined)).skipped).toMatchObject({ by: 'newcomer' });
+  });
+});
+
 it('loses nothing while record and repository are away for a day, and reminds meanwhile', async () => {
   const since = await time.env.currentTimeMs();
   const reviews: Review[] = [];
