@@ -1,6 +1,7 @@
+import { temporal } from '@temporalio/proto';
 import { Worker } from '@temporalio/worker';
 import { createSimulator } from '../../activities/simulator.ts';
-import { ReviewSettings, type Review } from '../../src/contracts/index.ts';
+import { ReviewSettings, type Review, type Status } from '../../src/contracts/index.ts';
 import type { Ports } from '../../src/contracts/ports.ts';
 import { failure } from '../../src/errors.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
@@ -19,13 +20,17 @@ const reviewed = (change: Partial<ReviewSettings> = {}) =>
   policyOf({ announce: ['console'], review: ReviewSettings.parse(change) });
 
 /** An incident that ends now, and its review. */
-async function startReview(overrides: Partial<Ports> = {}, settings: Partial<ReviewSettings> = {}) {
+async function startReview(
+  overrides: Partial<Ports> = {},
+  settings: Partial<ReviewSettings> = {},
+  change: Partial<Status> = {},
+) {
   const shift = (await time.env.currentTimeMs()) - Date.parse('2026-11-24T09:14:00Z');
-  const shifted = JSON.parse(JSON.stringify(endedStatus()), (_, value: unknown) =>
+  const shifted = JSON.parse(JSON.stringify(endedStatus(change)), (_, value: unknown) =>
     typeof value === 'string' && /^2026-11-24T\S+Z$/.test(value)
       ? new Date(Date.parse(value) + shift).toISOString()
       : value,
-  ) as object;
+  ) as Status;
   const run = await time.start(
     'postIncident',
     { status: shifted, policy: reviewed(settings) },
@@ -34,6 +39,7 @@ async function startReview(overrides: Partial<Ports> = {}, settings: Partial<Rev
   const review = () => run.handle.query<Review>('review');
   return {
     ...run,
+    shifted,
     review,
     async until(condition: (review: Review) => boolean): Promise<Review> {
       const look = () => review().catch(() => undefined);
@@ -232,6 +238,36 @@ it('goes on in a new run when this one has grown long, with all that was said', 
   expect(now).toMatchObject({ document: { commit: expect.any(String) }, decisions: [{ by: 'lead' }] });
   expect(now.revision).toBeGreaterThan(50);
   expect(run.pages).toHaveLength(told);
+});
+
+it('reviews a run of 5,000 lines within what Temporal takes, with both ends of it in the document, and goes on so', async () => {
+  const { timeline } = endedStatus();
+  const told = (i: number) => ({
+    at: '2026-11-24T09:10:00.000Z',
+    kind: i % 2 === 0 ? 'checked' : 'note',
+    what: `${i} ${'x'.repeat(180)}`,
+  });
+  const lines = Array.from({ length: 5000 - timeline.length }, (_, i) => told(i));
+  const run = await startReview({}, {}, { timeline: [...timeline.slice(0, -1), ...lines, ...timeline.slice(-1)] });
+  expect(run.shifted.timeline).toHaveLength(5000);
+  const review = await run.until(({ document }) => document !== undefined);
+  const document = run.documents.at(-1) ?? '';
+  assertDocumented(document, run.shifted, review);
+  expect(document).toContain('4800 lines are left out here');
+  const { runId, workflowId } = await run.handle.describe();
+  const handle = time.env.client.workflow.getHandle(workflowId);
+  await handle.signal('upgrade');
+  await lookUntil(
+    time.env,
+    () => handle.describe(),
+    (now) => now.runId !== runId,
+  );
+  expect(await handle.query<Review>('review')).toMatchObject({ document: review.document });
+  const [, ...before] = (await time.env.client.workflow.getHandle(workflowId, runId).fetchHistory()).events ?? [];
+  const after = (await handle.fetchHistory()).events ?? [];
+  const { HistoryEvent } = temporal.api.history.v1;
+  const largest = Math.max(...[...before, ...after].map((event) => HistoryEvent.encode(event).finish().length));
+  expect(largest).toBeLessThan(256 * 1024);
 });
 
 it('shares what was learnt once: where everybody follows, and with each owner what is theirs', async () => {
