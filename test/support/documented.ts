@@ -3,12 +3,10 @@ import type { Review, Status, TimelineEntry } from '../../src/contracts/index.ts
 import { bounded } from '../../src/runbook/review.ts';
 import { spanOf } from '../../src/runbook/review-causes.ts';
 
-/** Markdown's escapes taken away; white space as the document has it. */
-const unescaped = (text: string): string =>
-  text
-    .replaceAll(/\\([^a-z\d\s])/gi, '$1')
-    .replaceAll(/\s+/g, ' ')
-    .trim();
+/** White space as the document has it. */
+const flat = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
+/** Markdown's escapes taken away. */
+const unescaped = (text: string): string => flat(text.replaceAll(/\\([^a-z\d\s])/gi, '$1'));
 const clock = (at: string): string => `${at.slice(0, 10)} ${at.slice(11, 19)}`;
 const PEOPLE = ['acknowledged', 'approved', 'declined', 'note', 'paused', 'resumed', 'stopped', 'taken-over'];
 const LISTS = {
@@ -68,7 +66,7 @@ function decidedAt(timeline: TimelineEntry[]): string | undefined {
 }
 
 const said = ({ at, what, who }: TimelineEntry): string =>
-  unescaped(`${clock(at).slice(11)} ${what}${who === undefined ? '' : `, by ${who}`}`);
+  flat(`${clock(at).slice(11)} ${what}${who === undefined ? '' : `, by ${who}`}`);
 
 /** `status` is the last that the history of the run has; of a very long line the document has the beginning. */
 export function assertDocumented(markdown: string, status: Status, review: Review): void {
@@ -115,7 +113,7 @@ export function assertDocumented(markdown: string, status: Status, review: Revie
       ),
     ...timeline.filter(({ kind }) => kind === 'break-glass').map(({ what }) => `**${what}.**`),
   ])
-    expect(document.head).toContain(unescaped(told));
+    expect(document.head).toContain(flat(told));
 
   const verified = timeline.findLastIndex(({ kind }) => kind === 'verified');
   const times = Object.fromEntries(document.rows('Times').map(([name, ...when]) => [name, when]));
@@ -141,16 +139,16 @@ export function assertDocumented(markdown: string, status: Status, review: Revie
       name,
       ...timeline.filter(({ kind }) => kinds.includes(kind)).map(said),
     ]);
-  const lines = timeline.map(({ at: when, who = '', what }) => [clock(when), unescaped(who), unescaped(what)]);
+  const lines = timeline.map(({ at: when, who = '', what }) => [clock(when), flat(who), flat(what)]);
   const gap = ['', '', `*${leftOut} lines are left out here; the history of the run in Temporal has them*`];
   expect(document.rows('Timeline')).toEqual(
     leftOut === undefined ? lines : [...lines.slice(0, 100), gap, ...lines.slice(100)],
   );
   expect(document.rows('Steps')).toEqual(
-    steps.map(({ name, state, detail = '' }) => [unescaped(name), state, unescaped(detail)]),
+    steps.map(({ name, state, detail = '' }) => [flat(name), state, flat(detail)]),
   );
-  expect(document.list('Contributing factors')).toEqual(review.factors.map(unescaped));
-  expect(document.list('Detection gaps')).toEqual(review.gaps.map(unescaped));
+  expect(document.list('Contributing factors')).toEqual(review.factors.map(flat));
+  expect(document.list('Detection gaps')).toEqual(review.gaps.map(flat));
 
   expect(document.sections['Bundle']).toEqual(
     status.bundle === undefined ? undefined : [`![bundle](charts/${runId}-bundle.svg)`],
@@ -162,21 +160,21 @@ export function assertDocumented(markdown: string, status: Status, review: Revie
     `Users who met an error: ${users === undefined ? 'not measured' : `${users.sampled ? 'at least ' : ''}${users.count}`}`,
     `Requests that failed: ${failed === undefined ? 'not measured' : `${Math.round(failed)} of ${Math.round(requests ?? 0)}`}`,
     `Error budget of thirty days spent: ${budgetSpent === undefined ? 'not measured' : `${(budgetSpent * 100).toFixed(2)} %`}`,
-    ...unknown.map((why) => unescaped(`Not known: ${why}`)),
+    ...unknown.map((why) => flat(`Not known: ${why}`)),
   ]);
   const causes = (document.sections['Cause'] ?? []).filter((line) => /^(\d+\.| {3}-) /.test(line)).map(unescaped);
   expect(causes).toEqual(
     review.causes.flatMap(({ what, state, id, evidence }, i) => [
-      unescaped(`${i + 1}. **${state}** ${what} (${id})`),
-      ...evidence.map((one) => unescaped(`- ${one}`)),
+      flat(`${i + 1}. **${state}** ${what} (${id})`),
+      ...evidence.map((one) => flat(`- ${one}`)),
     ]),
   );
   const word = /^(\S+ \S+ .*?) said: (.*)\. Before that: (.*)$/;
   expect(document.list('Cause').map((line) => word.exec(line)?.slice(1))).toEqual(
     review.decisions.map(({ at: when, by, cause, reason, before }) => [
       `${clock(when)} ${by}`,
-      unescaped(`${cause}${reason === undefined ? '' : `, because ${reason}`}`),
-      unescaped(before.join('; ') || 'nothing was suspected'),
+      flat(`${cause}${reason === undefined ? '' : `, because ${reason}`}`),
+      flat(before.join('; ') || 'nothing was suspected'),
     ]),
   );
   const trial = (setting: string | undefined): string =>
@@ -185,12 +183,12 @@ export function assertDocumented(markdown: string, status: Status, review: Revie
   expect(items.map(([state, what, , owner, due, issue]) => [state, what, owner, due, issue])).toEqual(
     review.actionItems.map((item) => [
       item.state === 'done' ? `done by ${item.closedBy}` : `open: ${item.id}`,
-      unescaped(item.title),
+      flat(item.title),
       item.owner,
       item.dueAt.slice(0, 10),
-      unescaped(item.issue ?? ''),
+      flat(item.issue ?? ''),
     ]),
   );
   for (const [i, { why, setting }] of review.actionItems.entries())
-    expect(items[i]?.[2]?.startsWith(unescaped(`${why}${trial(setting)}`))).toBe(true);
+    expect(items[i]?.[2]?.startsWith(flat(`${why}${trial(setting)}`))).toBe(true);
 }
