@@ -145,7 +145,8 @@ it('proposes what lies in a folder of a working tree there, from the branch that
   await git('commit', '--quiet', '--message', 'Configure');
   writeFileSync(join(worktree, 'ops', 'errors.md'), 'what to do instead');
   const of = ['--repository', worktree, '--document', join(worktree, 'ops', 'errors.md'), '--as', 'lead'];
-  const { branch } = await whatIf({ mode: 'propose' }, '--propose', 'learning/nested', ...of);
+  const noneTried = ['--days', '0.000001'];
+  const { branch } = await whatIf({ mode: 'propose' }, '--propose', 'learning/nested', ...of, ...noneTried);
   rig.configure('holdfast.config.mjs', settingsWith({}), { inUse: true });
   expect(branch).toMatch(/^learning\/nested at [0-9a-f]{12}$/);
   expect(await git('diff', '--name-only', 'trunk', 'learning/nested')).toBe('ops/errors.md\nops/holdfast.config.mjs');
