@@ -20,13 +20,14 @@ const write = proxyActivities<ports.ReviewDocuments & ports.ReviewKeeper>(kit.pr
 
 export async function postIncident(order: ReviewOrder): Promise<Review> {
   const leaves = patched('checks-leave-items'); // here: see `defineRunbook`
+  const renewsForSignals = patched('renews-for-signals');
   const { status: given, policy, review: begun, published, recorded } = ReviewOrder.parse(order);
   const status = kit.bounded(given);
   const { service, environment } = status.incident;
   const scope = { service, environment };
   const review = begun ?? kit.reviewOf(status, await kit.withPeople(policy), undefined, { leaves });
   const renewPolicy = () => readPolicy(scope);
-  const desk = kit.openDesk({ status, review, policy, renewPolicy, trackerClosesAll: !leaves });
+  const desk = kit.openDesk({ status, review, policy, renewPolicy, renewsForSignals, trackerClosesAll: !leaves });
 
   if (begun === undefined && review.drill === undefined) {
     const { beganAt, endedAt } = review.times;

@@ -11,6 +11,7 @@ import {
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import {
   ReviewSettings,
+  learnedOf,
   type ActionItem,
   type Impact,
   type Policy,
@@ -22,7 +23,7 @@ import { delivery } from './activity-options.ts';
 import { continueOn, dueToContinue } from './entity.ts';
 import { createFollower, type Follower } from './follower.ts';
 import { peopleOf, reach } from './paging.ts';
-import { learnedOf, withImpact, withItemDone } from './review.ts';
+import { withImpact, withItemDone } from './review.ts';
 import { reviewDetails, sharedText } from './review-document.ts';
 import { CAUSE_ITEM, reminderOf } from './review-items.ts';
 import { answerPeople } from './review-words.ts';
@@ -56,6 +57,8 @@ export function openDesk(of: {
   review: Review;
   policy: Policy;
   renewPolicy: () => Promise<Policy>;
+  /** As `answerPeople` has it. */
+  renewsForSignals: boolean;
   /** The tracker closes whatever it has, also the item that asks for a person's word. */
   trackerClosesAll: boolean;
 }): Desk {
@@ -88,7 +91,18 @@ export function openDesk(of: {
     { key: SEVERITY, value: review.severity },
   ]);
   show();
-  answerPeople({ review: () => review, policy: () => policy, change });
+  let renewing: Promise<void> | undefined;
+  /** One read for all who ask meanwhile; where it fails the policy stays as it is. */
+  const renew = (): Promise<void> =>
+    (renewing ??= of
+      .renewPolicy()
+      .then(
+        (now) => void (policy = now),
+        () => undefined,
+      )
+      .finally(() => (renewing = undefined)));
+  const { renewsForSignals } = of;
+  answerPeople({ review: () => review, policy: () => policy, change, renew, renewsForSignals });
 
   const send = async (person: string, level: string, key: string, subject: string, text: string): Promise<void> => {
     const { service, environment, id: workflowId } = review;
@@ -212,6 +226,7 @@ export function openDesk(of: {
   async function goOn(order: (carried: Carried) => object): Promise<never> {
     await condition(allHandlersFinished);
     await Promise.all([...followers.values()].map((follower) => follower.leave()));
+    await condition(allHandlersFinished); // somebody may have spoken meanwhile
     const reached = (copy: Copy): number => (followers.get(copy)?.written() === wanted[copy] ? review.revision : 0);
     return await continueOn(order({ review, policy, published: reached('document'), recorded: reached('record') }));
   }

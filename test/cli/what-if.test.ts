@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { configuration, git } from '../../activities/index.ts';
 import { simulatedCode } from '../../activities/simulator.ts';
 import { Settings, type Drilled, type Status } from '../../src/contracts/index.ts';
@@ -126,6 +128,31 @@ it('commits the proposed configuration to a branch, with what would have gone di
     /^lead [\s\S]*it ends as handed-over/,
   );
   expect(await show('show', 'main:holdfast.config.mjs')).toBe('export default {};');
+});
+
+it('proposes what lies in a folder of a working tree there, from the branch that is checked out', async () => {
+  const origin = join(folder, 'nested');
+  const worktree = join(origin, 'worktree');
+  const repository = await createRepository(origin);
+  await repository.commit('Begin');
+  await repository.git('worktree', 'add', '--quiet', '-b', 'trunk', worktree);
+  mkdirSync(join(worktree, 'ops'));
+  writeFileSync(join(worktree, 'ops', 'errors.md'), 'what to do');
+  const inUse = relative(rig.stateDir, join(worktree, 'ops', 'holdfast.config.mjs'));
+  rig.configure(inUse, settingsWith({}), { inUse: true });
+  const git = (...args: string[]) => repository.git('-C', worktree, ...args);
+  await git('add', '--all');
+  await git('commit', '--quiet', '--message', 'Configure');
+  writeFileSync(join(worktree, 'ops', 'errors.md'), 'what to do instead');
+  const of = ['--repository', worktree, '--document', join(worktree, 'ops', 'errors.md'), '--as', 'lead'];
+  const noneTried = ['--days', '0.000001'];
+  const { branch } = await whatIf({ mode: 'propose' }, '--propose', 'learning/nested', ...of, ...noneTried);
+  rig.configure('holdfast.config.mjs', settingsWith({}), { inUse: true });
+  expect(branch).toMatch(/^learning\/nested at [0-9a-f]{12}$/);
+  expect(await git('diff', '--name-only', 'trunk', 'learning/nested')).toBe('ops/errors.md\nops/holdfast.config.mjs');
+  expect(await git('show', 'learning/nested:ops/errors.md')).toBe('what to do instead');
+  expect(await git('rev-parse', 'learning/nested^')).toBe(await git('rev-parse', 'trunk'));
+  expect(await git('rev-parse', 'trunk^')).toBe(await git('rev-parse', 'main'));
 });
 
 it('opens a pull request on the repository of the service, once, with the documents that change with it', async () => {

@@ -11,6 +11,7 @@ import { documentOf, text } from '../../src/runbook/review-document.ts';
 import { impactOf } from '../../src/runbook/review-impact.ts';
 import { bounded, reviewOf, wantsReview, withCause } from '../../src/runbook/review.ts';
 import { reminderOf } from '../../src/runbook/review-items.ts';
+import { assertDocumented } from '../support/documented.ts';
 import { endedStatus } from '../support/ended.ts';
 
 const policy = { ...simulatedPolicy, review: ReviewSettings.parse({}) };
@@ -280,6 +281,31 @@ describe('the document', () => {
       expect(whole).toContain(`\n## ${part}\n`);
     expect(whole).toContain('- Users who met an error: 12\n- Requests that failed: 200 of 1000\n');
     expect(whole).toContain('| acknowledged by a person | 2026-11-24 09:07:00 | 3 minutes |');
+  });
+
+  it('is as the run and the people after it have it, whatever characters they used', () => {
+    const said = '1. the *price* of #4 | `total`: www.shop.example & <b>, $5 @lead C:\\.cache\\x -';
+    const status = endedStatus({
+      ...withLines(line('break-glass', `Alone: ${said}`, 'lead'), line('approved', 'Approved', 'lead via cli')),
+      outcome: 'unanswered', // an action item about a setting
+      note: said,
+      steps: [
+        { name: said, state: 'undone', detail: `- ${said}` },
+        { name: 'Deploy', state: 'done' },
+      ],
+    });
+    const drafted = reviewOf(status, policy, { ...impact, unknown: [said] });
+    const at = '2026-11-25T10:00:00.000Z';
+    const words = [
+      { by: 'lead', cause: said, reason: said },
+      { by: 'cto', cause: '2' },
+    ];
+    const confirmed = words.reduce((now, word) => withCause(now, word, at), drafted);
+    const skipped = { ...confirmed, skipped: { by: 'lead', at, reason: said } };
+    for (const one of [drafted, confirmed, skipped]) assertDocumented(documentOf(one, status), status, one);
+    const [first, ...others] = skipped.causes;
+    const wrong = { ...skipped, causes: [{ ...first!, evidence: ['another'] }, ...others] };
+    expect(() => assertDocumented(documentOf(wrong, status), status, skipped)).toThrow();
   });
 
   it('renders text from alerts as text', () => {

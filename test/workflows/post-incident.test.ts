@@ -1,6 +1,7 @@
+import { temporal } from '@temporalio/proto';
 import { Worker } from '@temporalio/worker';
 import { createSimulator } from '../../activities/simulator.ts';
-import { ReviewSettings, type Review } from '../../src/contracts/index.ts';
+import { ReviewSettings, type Review, type Status } from '../../src/contracts/index.ts';
 import type { Ports } from '../../src/contracts/ports.ts';
 import { failure } from '../../src/errors.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
@@ -19,13 +20,17 @@ const reviewed = (change: Partial<ReviewSettings> = {}) =>
   policyOf({ announce: ['console'], review: ReviewSettings.parse(change) });
 
 /** An incident that ends now, and its review. */
-async function startReview(overrides: Partial<Ports> = {}, settings: Partial<ReviewSettings> = {}) {
+async function startReview(
+  overrides: Partial<Ports> = {},
+  settings: Partial<ReviewSettings> = {},
+  change: Partial<Status> = {},
+) {
   const shift = (await time.env.currentTimeMs()) - Date.parse('2026-11-24T09:14:00Z');
-  const shifted = JSON.parse(JSON.stringify(endedStatus()), (_, value: unknown) =>
+  const shifted = JSON.parse(JSON.stringify(endedStatus(change)), (_, value: unknown) =>
     typeof value === 'string' && /^2026-11-24T\S+Z$/.test(value)
       ? new Date(Date.parse(value) + shift).toISOString()
       : value,
-  ) as object;
+  ) as Status;
   const run = await time.start(
     'postIncident',
     { status: shifted, policy: reviewed(settings) },
@@ -34,6 +39,7 @@ async function startReview(overrides: Partial<Ports> = {}, settings: Partial<Rev
   const review = () => run.handle.query<Review>('review');
   return {
     ...run,
+    shifted,
     review,
     async until(condition: (review: Review) => boolean): Promise<Review> {
       const look = () => review().catch(() => undefined);
@@ -107,6 +113,51 @@ it('may be skipped with a reason, by somebody who is known, and still sees to it
   await run.closeItems(before);
   expect(await run.result()).toMatchObject({ state: 'skipped', skipped: { by: 'lead', reason: 'a drill' } });
   expect(run.documents.at(-1)).toContain('Review: skipped by lead: a drill');
+});
+
+describe('a colleague who is new in the configuration', () => {
+  /** A review that is open, and the configuration when somebody has joined. */
+  async function withNewcomer() {
+    let people = reviewed().people;
+    const reads: string[] = [];
+    const run = await startReview({
+      policy: async () => {
+        reads.push('policy');
+        return { ...reviewed(), people };
+      },
+    });
+    await run.until(({ document }) => document !== undefined);
+    const join = () => (people = [...people, { name: 'newcomer', roles: ['responder'], channels: [] }]);
+    return { run, join, reads };
+  }
+
+  it('is taken at their word at once', async () => {
+    const { run, join, reads } = await withNewcomer();
+    const word = { by: 'newcomer', cause: '1', item: 'unknown-check' };
+    for (const update of ['confirmCause', 'closeItem'])
+      await expect(run.say(update, word)).rejects.toMatchObject({
+        cause: { message: expect.stringContaining('"newcomer" is nobody') },
+      });
+    await expect(run.say('changeItem', { ...word, by: 'lead', owner: 'newcomer' })).rejects.toThrow();
+    join();
+    const owned = await run.say('changeItem', { ...word, by: 'lead', owner: 'newcomer' });
+    expect(owned.actionItems).toContainEqual(expect.objectContaining({ id: 'unknown-check', owner: 'newcomer' }));
+    const before = reads.length;
+    const { decisions } = await run.say('confirmCause', word);
+    expect(decisions).toMatchObject([{ by: 'newcomer' }]);
+    const { actionItems } = await run.say('closeItem', word);
+    expect(actionItems).toContainEqual(expect.objectContaining({ id: 'unknown-check', closedBy: 'newcomer' }));
+    expect(reads).toHaveLength(before); // known by then
+    await run.closeItems(await run.review());
+    await run.result();
+  });
+
+  it('may skip it by a signal', async () => {
+    const { run, join } = await withNewcomer();
+    join();
+    await run.handle.signal('skipReview', { by: 'newcomer', text: 'a drill' });
+    expect((await run.until(({ skipped }) => skipped !== undefined)).skipped).toMatchObject({ by: 'newcomer' });
+  });
 });
 
 it('loses nothing while record and repository are away for a day, and reminds meanwhile', async () => {
@@ -189,6 +240,36 @@ it('goes on in a new run when this one has grown long, with all that was said', 
   expect(run.pages).toHaveLength(told);
 });
 
+it('reviews a run of 5,000 lines within what Temporal takes, with both ends of it in the document, and goes on so', async () => {
+  const { timeline } = endedStatus();
+  const told = (i: number) => ({
+    at: '2026-11-24T09:10:00.000Z',
+    kind: i % 2 === 0 ? 'checked' : 'note',
+    what: `${i} ${'x'.repeat(180)}`,
+  });
+  const lines = Array.from({ length: 5000 - timeline.length }, (_, i) => told(i));
+  const run = await startReview({}, {}, { timeline: [...timeline.slice(0, -1), ...lines, ...timeline.slice(-1)] });
+  expect(run.shifted.timeline).toHaveLength(5000);
+  const review = await run.until(({ document }) => document !== undefined);
+  const document = run.documents.at(-1) ?? '';
+  assertDocumented(document, run.shifted, review);
+  expect(document).toContain('4800 lines are left out here');
+  const { runId, workflowId } = await run.handle.describe();
+  const handle = time.env.client.workflow.getHandle(workflowId);
+  await handle.signal('upgrade');
+  await lookUntil(
+    time.env,
+    () => handle.describe(),
+    (now) => now.runId !== runId,
+  );
+  expect(await handle.query<Review>('review')).toMatchObject({ document: review.document });
+  const [, ...before] = (await time.env.client.workflow.getHandle(workflowId, runId).fetchHistory()).events ?? [];
+  const after = (await handle.fetchHistory()).events ?? [];
+  const { HistoryEvent } = temporal.api.history.v1;
+  const largest = Math.max(...[...before, ...after].map((event) => HistoryEvent.encode(event).finish().length));
+  expect(largest).toBeLessThan(256 * 1024);
+});
+
 it('shares what was learnt once: where everybody follows, and with each owner what is theirs', async () => {
   const [announced, paged]: [object[], string[]] = [[], []];
   const run = await startReview({
@@ -234,12 +315,29 @@ it('tells those who approve which incident this one resembles, and what helped t
   };
   const run = await time.start('highErrorRate', incident(), {
     policy: async () => reviewed(),
-    resembling: async ({ fingerprint }) => (fingerprint.includes('says:no price') ? [then] : []),
+    resembling: async ({ fingerprint }) => ({
+      past: fingerprint.includes('says:no price') ? [then] : [],
+      unknown: 'record: no answer',
+    }),
   });
   const waiting = await run.until(({ phase }) => phase === 'waiting');
   const says = 'this resembles incident.shop.high-error-rate of 2026-11-24 (100 % alike): roll-back helped, 4 minutes';
   expect(waiting.proposal?.why.at(-1)).toBe(says);
-  expect(waiting.timeline.map(({ what }) => what)).toContain(says);
+  expect(waiting.timeline.map(({ what }) => what)).toEqual(
+    expect.arrayContaining([says, 'past incidents: unknown: record: no answer']),
+  );
+});
+
+it('says that past incidents cannot be read, and proposes without them', async () => {
+  const run = await time.start('highErrorRate', incident(), {
+    policy: async () => reviewed(),
+    resembling: async () => {
+      throw failure('Unavailable', 'Temporal: away; record: no answer');
+    },
+  });
+  const { timeline, proposal } = await run.until(({ phase }) => phase === 'waiting');
+  expect(proposal?.action.kind).toBe('roll-back');
+  expect(timeline.map(({ what }) => what)).toContain('past incidents: unknown: Temporal: away; record: no answer');
 });
 
 it('says how much later than the first error of the bad release it was detected, though another runs by then', async () => {

@@ -1,6 +1,15 @@
-import type { DeploymentOrder, Grant, LedgerRelease, Status } from '../../src/contracts/index.ts';
+import {
+  ReviewSettings,
+  type DeploymentOrder,
+  type Grant,
+  type LedgerRelease,
+  type Review,
+  type Status,
+} from '../../src/contracts/index.ts';
 import type { Ports } from '../../src/contracts/ports.ts';
 import { failure } from '../../src/errors.ts';
+import { reviewId } from '../../src/runbook/review.ts';
+import { assertDocumented } from '../support/documented.ts';
 import { policyOf, skippedTime, type SkippedRun, type SkippedTime } from '../support/skipped-time.ts';
 
 let time: SkippedTime;
@@ -203,6 +212,22 @@ it('returns all of the traffic when a smoke test fails after the canary', async 
     note: expect.stringContaining('checkout: 500, not 201'),
   });
   expect(run.traffic).toEqual(['1.4.0:5', '1.4.0:25', '1.4.0:all', '1.3.0:all', '1.4.0:0', '1.4.0:0']);
+});
+
+it('leaves a document of what it took back that is as its own history has it', async () => {
+  const run = await start({
+    policy: async () => policyOf({ review: ReviewSettings.parse({}) }),
+    compareReleases: async () => ({ canary: bad, running: well, windowSeconds: 60 }),
+  });
+  await approved(run);
+  expect(await run.result()).toMatchObject({ outcome: 'rolled-back' });
+  while (run.reviews.at(-1)?.document === undefined) await time.env.sleep('1 second');
+  const status = await run.status();
+  const review = await time.env.client.workflow.getHandle(reviewId(status)).query<Review>('review');
+  const document = run.documents.at(-1) ?? '';
+  assertDocumented(document, status, review);
+  expect(document).toContain('| Canary with 5 % of the traffic | undone |');
+  expect(review.actionItems.map(({ id }) => id)).toContain('mend-the-release');
 });
 
 it('hands over with the exact state, and pages, when taking back fails too', async () => {

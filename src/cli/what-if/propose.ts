@@ -1,7 +1,8 @@
 /** A change that was tried on past incidents, as a branch or a pull request. */
 import { readFileSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import type { PullRequest, PullRequestDraft } from '../../contracts/index.ts';
+import { git, unreachable } from '../../git.ts';
 import { commitFiles } from '../../git-commit.ts';
 import { usageError, type Context } from '../context.ts';
 
@@ -41,24 +42,51 @@ export function assertProposable(context: Context, of: ProposeOptions): void {
     throw usageError('--propose needs --repository, or a service whose releases.github is configured');
 }
 
+/** Where a file lies in the working tree that it is in; undefined outside of one. */
+async function placeOf(path: string, signal: AbortSignal): Promise<string | undefined> {
+  const file = resolve(path);
+  try {
+    return `${await git(signal, ['-C', dirname(file), 'rev-parse', '--show-prefix'])}${basename(file)}`;
+  } catch (error) {
+    if (error instanceof Error && error.message.includes('not a git repository')) return undefined;
+    throw error;
+  }
+}
+
 /** The configuration and the documents that change with it, each whole, by their paths in the repository. */
-const filesOf = ({ config }: Context, of: ProposeOptions): Record<string, string> => ({
-  [basename(config.HOLDFAST_CONFIG)]: readFileSync(resolve(of.config), 'utf8'),
-  ...Object.fromEntries((of.document ?? []).map((path) => [path, readFileSync(resolve(path), 'utf8')])),
-});
+async function filesOf({ config }: Context, of: ProposeOptions, signal: AbortSignal): Promise<Record<string, string>> {
+  const inUse = config.HOLDFAST_CONFIG;
+  const files = { [(await placeOf(inUse, signal)) ?? basename(inUse)]: readFileSync(resolve(of.config), 'utf8') };
+  for (const path of of.document ?? [])
+    files[(await placeOf(path, signal)) ?? path] = readFileSync(resolve(path), 'utf8');
+  return files;
+}
+
+/** What is checked out in a repository; in a bare one its default branch. */
+async function headOf(repository: string, signal: AbortSignal): Promise<string> {
+  const told = await git(signal, ['ls-remote', '--symref', '--', repository, 'HEAD']).catch((error: unknown) => {
+    throw unreachable(error);
+  });
+  return /^ref: (\S+)\tHEAD$/m.exec(told)?.[1] ?? /^([0-9a-f]+)\tHEAD$/m.exec(told)?.[1] ?? 'main';
+}
+
+/** A URL, or a host's path as ssh has it (`git@example.com:team/ops.git`); what is neither is a path of this machine. */
+const isElsewhere = (repository: string): boolean => /^[^/]+:/.test(repository);
 
 /** Propose it, with how past incidents would have gone. Says where. */
 export async function propose(context: Context, of: ProposeOptions, tried: string): Promise<string> {
   const { propose: branch = '', repository, as: author = '' } = of;
-  const files = filesOf(context, of);
+  const signal = AbortSignal.timeout(LONGEST_MS);
+  const files = await filesOf(context, of, signal);
   if (repository === undefined) return await openPull(context, of, files, tried);
-  const mirror = {
-    path: resolve(context.config.HOLDFAST_STATE_DIR, 'what-if.git'),
-    repository: repository.includes('://') ? repository : resolve(repository),
-    signal: AbortSignal.timeout(LONGEST_MS),
-  };
+  const original = isElsewhere(repository) ? repository : resolve(repository);
+  const path = resolve(context.config.HOLDFAST_STATE_DIR, 'what-if.git');
+  const from = await headOf(original, signal);
   const message = `${TITLE}\n\nRun again under it:\n${tried}`;
-  const { commit } = await commitFiles(mirror, { branch, from: 'main', files, message, author });
+  const { commit } = await commitFiles(
+    { path, repository: original, signal },
+    { branch, from, files, message, author },
+  );
   return `${branch} at ${commit.slice(0, 12)}`;
 }
 
