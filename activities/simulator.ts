@@ -207,7 +207,7 @@ export function createSimulator(overrides: Partial<Ports> = {}): Simulator {
     recordReview: async (review) => void reviews.push(review),
     fileIssue: async ({ key }) => ({ url: `https://tracker.test/issues/${encodeURIComponent(key)}` }),
     issueClosed: async () => false,
-    resembling: async () => ({ past: [] }),
+    resembling: async () => [],
     learnedSince: async () => [],
     sendAlert: async () => undefined,
     candidate: async ({ ref, version = '1.4.0' }) => ({

@@ -73,8 +73,6 @@ export interface IncidentRecord {
   review: (id: string) => Promise<Review | undefined>;
   /** Newest first. */
   recentReviews: (limit: number) => Promise<Review[]>;
-  /** Those of one runbook, newest first. */
-  reviewsOf: (of: Scope & { runbook: string; limit: number }) => Promise<Review[]>;
   /** Newest first, without their timelines. */
   recentIncidents: (limit: number) => Promise<RecordedIncident[]>;
   /** Idempotent: a slot's sketch only grows. */
@@ -107,34 +105,23 @@ const storable = (body: Status | Review | AuditEntry[]): unknown =>
     typeof value === 'string' ? value.replaceAll('\u0000', '').toWellFormed() : value,
   );
 
-/** The record that the environment names, if it names one; `timeoutMs` as `createRecord` has it. */
-export function recordOf(
-  env: Readonly<Record<string, string | undefined>>,
-  timeoutMs?: number,
-): IncidentRecord | undefined {
+/** The record that the environment names, if it names one. */
+export function recordOf(env: Readonly<Record<string, string | undefined>>): IncidentRecord | undefined {
   const { RECORD_SUPABASE_URL: url, RECORD_SUPABASE_SECRET_KEY: key } = env;
-  return url === undefined || key === undefined ? undefined : createRecord({ url, key, timeoutMs });
+  return url === undefined || key === undefined ? undefined : createRecord({ url, key });
 }
 
 /**
  * The record of incidents in Supabase, reached with a secret key (`sb_secret_…`, or the service role's).
  * Every call @throws Unavailable (transient), NotAllowed, or NotConfigured where the migrations were not applied.
  */
-export function createRecord({
-  url,
-  key,
-  timeoutMs = TIMEOUT_MS,
-}: {
-  url: string;
-  key: string;
-  timeoutMs?: number | undefined;
-}): IncidentRecord {
+export function createRecord({ url, key }: { url: string; key: string }): IncidentRecord {
   const client = createClient(url, key, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
     // Our own `request` decides what a status means; what it throws comes through `throwOnError` as it is.
     global: {
       fetch: async (input, init) => {
-        const asked = { ...init, signal: AbortSignal.timeout(timeoutMs), what: 'record' };
+        const asked = { ...init, signal: AbortSignal.timeout(TIMEOUT_MS), what: 'record' };
         return await whole(await request(new Request(input).url, asked), 'record');
       },
     },
@@ -159,11 +146,6 @@ export function createRecord({
   };
 
   const reviews = () => client.from('incident_reviews').select('review');
-  /** Newest first: all, or those of which these columns are so. */
-  const newestReviews = async (limit: number, like: Record<string, string> = {}): Promise<Review[]> => {
-    const found = reviews().match(like).order('detected_at', { ascending: false }).limit(limit);
-    return (await answer('reviews', Reviews, found)).map(({ review }) => review);
-  };
   const newest = () => client.from('incidents').select('*').order('opened_at', { ascending: false });
 
   return {
@@ -185,8 +167,11 @@ export function createRecord({
       const [found] = await answer('review', Reviews, reviews().eq('review_id', id));
       return found?.review;
     },
-    recentReviews: (limit) => newestReviews(limit),
-    reviewsOf: ({ service, environment, runbook, limit }) => newestReviews(limit, { service, environment, runbook }),
+    async recentReviews(limit) {
+      const newest = reviews().order('detected_at', { ascending: false });
+      const rows = await answer('recent reviews', Reviews, newest.limit(limit));
+      return rows.map(({ review }) => review);
+    },
     saveVitals: (slots) => answer('save vitals', z.boolean(), client.rpc('record_web_vitals', { vitals: slots })),
     /** Page by page, for an answer is cut where Supabase caps it: at a thousand rows, where it hosts the project. */
     async vitals({ service, environment, since, release, atMost }) {

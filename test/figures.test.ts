@@ -1,6 +1,6 @@
-import { learnedOf, type Learned } from '../src/contracts/index.ts';
+import type { Learned } from '../src/contracts/index.ts';
 import { figuresOf } from '../src/figures.ts';
-import { reviewOf } from '../src/runbook/review.ts';
+import { learnedOf, reviewOf } from '../src/runbook/review.ts';
 import { simulatedPolicy } from '../activities/simulator.ts';
 import { endedStatus } from './support/ended.ts';
 

@@ -21,7 +21,7 @@ import type { Announcement, Page } from './escalation.ts';
 import type { OnCall } from './on-call.ts';
 import type { Policy } from './settings.ts';
 import type { DrillReport } from './drill.ts';
-import type { ActionItem, Learned, Publication, Resemblances, Review } from './review.ts';
+import type { ActionItem, Learned, Publication, Resemblance, Review } from './review.ts';
 import type { ObjectiveDay } from './monitoring.ts';
 import type { LastRun, Status } from './status.ts';
 import type { Alert, OpenAtSources } from './alert.ts';
@@ -237,7 +237,7 @@ export interface ObjectiveKeeper {
 /** What past reviews say. */
 export interface Learnings {
   /** The newest of a service and runbook that look like this, at most five. */
-  resembling(of: Scope & { runbook: string; fingerprint: string[] }): Promise<Resemblances>;
+  resembling(of: Scope & { runbook: string; fingerprint: string[] }): Promise<Resemblance[]>;
   /** Of one service, those that have ended since. */
   learnedSince(of: { service: string; since: string }): Promise<Learned[]>;
 }

@@ -179,49 +179,6 @@ export const Learned = Scope.extend({
 });
 export type Learned = z.output<typeof Learned>;
 
-/** What the next incident, the digest and the index need of it. */
-export function learnedOf(review: Review): Learned {
-  const { id, service, environment, workflowId, runId, runbook, title, severity, outcome, times, state } = review;
-  return {
-    service,
-    environment,
-    workflowId,
-    runId,
-    runbook,
-    title,
-    severity,
-    outcome,
-    times,
-    state,
-    review: id,
-    summary: review.summary.slice(0, 300),
-    ...(review.impact.budgetSpent !== undefined && { budgetSpent: review.impact.budgetSpent }),
-    fingerprint: review.fingerprint,
-    ...(review.toil !== undefined && { toil: review.toil }),
-    ...(review.drill === true && { drill: true as const }),
-    attempts: review.attempts.map(({ kind, target, result, at, endedAt }) => ({
-      kind,
-      target,
-      result,
-      ...(result === 'helped' && { tookMs: Date.parse(endedAt) - Date.parse(at) }),
-    })),
-    causes: review.causes
-      .filter((cause) => cause.state !== 'ruled-out')
-      .slice(0, 3)
-      .map(({ what, state: how }) => ({ what, state: how })),
-    openItems: review.actionItems
-      .filter((item) => item.state === 'open')
-      .map(({ id: item, title: says, setting, owner, dueAt }) => ({
-        id: item,
-        title: says,
-        ...(setting !== undefined && { setting }),
-        owner,
-        dueAt,
-      })),
-    ...(review.document !== undefined && { document: review.document.path }),
-  };
-}
-
 /** A past run that looked like this one. */
 export const Resemblance = z.object({
   workflowId: z.string(),
@@ -233,9 +190,3 @@ export const Resemblance = z.object({
   attempts: Learned.shape.attempts,
 });
 export type Resemblance = z.output<typeof Resemblance>;
-
-/** The past runs that looked like this one, and why there may be others that nobody can read now. */
-export interface Resemblances {
-  past: Resemblance[];
-  unknown?: string;
-}

@@ -1,7 +1,8 @@
 /** Reviews of what has ended, as people read and answer them. */
-import { Learned, learnedOf, type CauseWord, type ItemWord, Review } from '../contracts/index.ts';
+import { Learned, type CauseWord, type ItemWord, Review } from '../contracts/index.ts';
 import { failure } from '../errors.ts';
 import type { IncidentRecord } from '../record.ts';
+import { learnedOf } from '../runbook/review.ts';
 import { asked, type Access } from './temporal.ts';
 
 const LISTED = 500;

@@ -1,10 +1,9 @@
 /** What past incidents say of one that is like them. */
 import { proxyLocalActivities } from '@temporalio/workflow';
-import type { Finding, Policy, Resemblance, Resemblances } from '../contracts/index.ts';
+import type { Finding, Policy, Resemblance } from '../contracts/index.ts';
 import type { Learnings } from '../contracts/ports.ts';
 import { diagnostic } from './activity-options.ts';
 import { targetOf } from './attempts.ts';
-import { say } from './failures.ts';
 import { spanOf } from './review-causes.ts';
 import type { AnyRemedy } from './run.ts';
 import type { Story } from './story.ts';
@@ -33,17 +32,12 @@ export const fingerprintOf = (findings: Finding[]): string[] => {
   );
 };
 
-/** Past incidents that looked like this one, as far as they can be read. */
-export async function pastOf({ status }: Story, policy: Policy): Promise<Resemblances> {
-  if (policy.review === undefined) return { past: [] };
+/** Past incidents that looked like this one; none where they cannot be read. */
+export async function pastOf({ status }: Story, policy: Policy): Promise<Resemblance[]> {
+  if (policy.review === undefined) return [];
   const { service, environment } = status.incident;
-  const of = { service, environment, runbook: status.runbook, fingerprint: fingerprintOf(status.findings) };
-  try {
-    const told = (await resembling(of)) as Resemblances | Resemblance[]; // the list alone in older histories
-    return Array.isArray(told) ? { past: told } : told;
-  } catch (error) {
-    return { past: [], unknown: say(error) };
-  }
+  const fingerprint = fingerprintOf(status.findings);
+  return await resembling({ service, environment, runbook: status.runbook, fingerprint }).catch(() => []);
 }
 
 /** In one line: `this resembles incident.shop.high-error-rate of 2026-11-24 (80 % alike): roll-back helped, 4 minutes`. */

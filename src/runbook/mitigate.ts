@@ -38,9 +38,8 @@ export async function mitigate<E>(kit: Kit, steps: Steps<E>): Promise<Result> {
       next: 'Propose what the evidence supports.',
     });
     const evidence = await steps.diagnose();
-    const { past, unknown } = await pastOf(story, policy);
+    const past = await pastOf(story, policy);
     for (const one of round === 1 ? past.slice(0, 2) : []) story.tell('resembles', resembles(one));
-    if (round === 1 && unknown !== undefined) story.tell('checked', `past incidents: unknown: ${unknown}`);
     const supported = steps.propose(evidence).filter((one) => one !== undefined);
     const proposals = inLightOf(past, inOrder(supported, story.status.runbook, policy));
     const remedy = choose(story, proposals, tried);

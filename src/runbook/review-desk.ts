@@ -11,7 +11,6 @@ import {
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import {
   ReviewSettings,
-  learnedOf,
   type ActionItem,
   type Impact,
   type Policy,
@@ -23,7 +22,7 @@ import { delivery } from './activity-options.ts';
 import { continueOn, dueToContinue } from './entity.ts';
 import { createFollower, type Follower } from './follower.ts';
 import { peopleOf, reach } from './paging.ts';
-import { withImpact, withItemDone } from './review.ts';
+import { learnedOf, withImpact, withItemDone } from './review.ts';
 import { reviewDetails, sharedText } from './review-document.ts';
 import { CAUSE_ITEM, reminderOf } from './review-items.ts';
 import { answerPeople } from './review-words.ts';

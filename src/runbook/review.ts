@@ -3,6 +3,7 @@ import {
   DRILL,
   type CauseWord,
   type Impact,
+  type Learned,
   type Policy,
   type Review,
   type ReviewTimes,
@@ -174,3 +175,46 @@ export const withItemDone = (
       : { ...item, state: 'done', closedAt: at, closedBy: by, ...(note !== undefined && { note: note.slice(0, 500) }) },
   ),
 });
+
+/** What the next incident, the digest and the index need of it. */
+export function learnedOf(review: Review): Learned {
+  const { id, service, environment, workflowId, runId, runbook, title, severity, outcome, times, state } = review;
+  return {
+    service,
+    environment,
+    workflowId,
+    runId,
+    runbook,
+    title,
+    severity,
+    outcome,
+    times,
+    state,
+    review: id,
+    summary: review.summary.slice(0, 300),
+    ...(review.impact.budgetSpent !== undefined && { budgetSpent: review.impact.budgetSpent }),
+    fingerprint: review.fingerprint,
+    ...(review.toil !== undefined && { toil: review.toil }),
+    ...(review.drill === true && { drill: true as const }),
+    attempts: review.attempts.map(({ kind, target, result, at, endedAt }) => ({
+      kind,
+      target,
+      result,
+      ...(result === 'helped' && { tookMs: Date.parse(endedAt) - Date.parse(at) }),
+    })),
+    causes: review.causes
+      .filter((cause) => cause.state !== 'ruled-out')
+      .slice(0, 3)
+      .map(({ what, state: how }) => ({ what, state: how })),
+    openItems: review.actionItems
+      .filter((item) => item.state === 'open')
+      .map(({ id: item, title: says, setting, owner, dueAt }) => ({
+        id: item,
+        title: says,
+        ...(setting !== undefined && { setting }),
+        owner,
+        dueAt,
+      })),
+    ...(review.document !== undefined && { document: review.document.path }),
+  };
+}

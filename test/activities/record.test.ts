@@ -115,11 +115,6 @@ it('keeps a review whole, the newest revision of it', async () => {
   const reviews = keeper(supabase.url, supabase.secretKey);
   await Promise.all([3, 1, 2].map((revision) => reviews.recordReview({ ...review, revision })));
   await expect(kept().recentReviews(9)).resolves.toEqual([{ ...review, note: 'ab', revision: 3 }]);
-  const { service, environment, runbook } = review;
-  await reviews.recordReview({ ...review, id: 'review.other', runbook: 'triage' });
-  await expect(kept().reviewsOf({ service, environment, runbook, limit: 9 })).resolves.toMatchObject([
-    { id: review.id },
-  ]);
   await expect(kept().review(review.id)).resolves.toMatchObject({ id: review.id, revision: 3 });
   await expect(kept().review('review.none')).resolves.toBeUndefined();
   const outsider = createRecord({ url: supabase.url, key: supabase.publishableKey });

@@ -8,7 +8,7 @@ import { simulatedCode } from '../../activities/simulator.ts';
 import type { Context } from '../../src/cli/context.ts';
 import { pastIncidents } from '../../src/cli/what-if/past.ts';
 import { parseSettings } from '../../src/config.ts';
-import type { Learned, Resemblances, Review, Status } from '../../src/contracts/index.ts';
+import type { Learned, Resemblance, Review, Status } from '../../src/contracts/index.ts';
 import { failure } from '../../src/errors.ts';
 import type { FiguresReport } from '../../src/figures.ts';
 import { fingerprintOf } from '../../src/runbook/learnings.ts';
@@ -90,10 +90,8 @@ it('tells the next incident what it resembles', async () => {
     runbook: 'high-error-rate',
     fingerprint: fingerprintOf(ended.findings),
   };
-  const asked = (): Promise<Resemblances> => createActivities({}, parsed).resembling(of);
-  expect(await activity.run(asked)).toMatchObject({
-    past: [{ workflowId: WORKFLOW, likeness: 1, outcome: 'mitigated' }],
-  });
+  const asked = (): Promise<Resemblance[]> => createActivities({}, parsed).resembling(of);
+  expect(await activity.run(asked)).toMatchObject([{ workflowId: WORKFLOW, likeness: 1, outcome: 'mitigated' }]);
 });
 
 it('runs the past incident again from what its history has, failures and their words too', async () => {

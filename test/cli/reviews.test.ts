@@ -1,7 +1,7 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createActivities } from '../../activities/learnings.ts';
 import { simulatedPolicy } from '../../activities/simulator.ts';
-import { ReviewSettings, type Learned, type Resemblances, type Review } from '../../src/contracts/index.ts';
+import { ReviewSettings, type Learned, type Review } from '../../src/contracts/index.ts';
 import type { FiguresReport } from '../../src/figures.ts';
 import { fingerprintOf } from '../../src/runbook/learnings.ts';
 import { settings } from '../activities/settings.ts';
@@ -58,11 +58,9 @@ it('says how the setting that an action item is about is tried on past incidents
 it('tells the next incident that looks like it what helped then', async () => {
   const learnings = createActivities({}, settings);
   const asked = new MockActivityEnvironment({}, { client: rig.client });
-  const resembling = (of: Parameters<typeof learnings.resembling>[0]): Promise<Resemblances> =>
-    asked.run(() => learnings.resembling(of));
+  const resembling = (of: Parameters<typeof learnings.resembling>[0]) => asked.run(() => learnings.resembling(of));
   const scope = { service: 'shop', environment: 'production', runbook: 'high-error-rate' };
-  const { past } = await resembling({ ...scope, fingerprint: fingerprintOf(findings) });
-  expect(past).toMatchObject([
+  expect(await resembling({ ...scope, fingerprint: fingerprintOf(findings) })).toMatchObject([
     {
       workflowId: INCIDENT,
       likeness: 1,
@@ -70,7 +68,7 @@ it('tells the next incident that looks like it what helped then', async () => {
       attempts: [{ kind: 'roll-back', target: 'v2', result: 'helped', tookMs: 240_000 }],
     },
   ]);
-  expect(await resembling({ ...scope, fingerprint: ['check:disk'] })).toEqual({ past: [] });
+  expect(await resembling({ ...scope, fingerprint: ['check:disk'] })).toEqual([]);
 });
 
 it('tells figures of incidents beside those of deliveries', async () => {

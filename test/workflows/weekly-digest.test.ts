@@ -1,6 +1,6 @@
-import { learnedOf, type Announcement, type Learned } from '../../src/contracts/index.ts';
+import type { Announcement, Learned } from '../../src/contracts/index.ts';
 import { digestOf, nextDigest } from '../../src/runbook/digest.ts';
-import { reviewOf } from '../../src/runbook/review.ts';
+import { learnedOf, reviewOf } from '../../src/runbook/review.ts';
 import { endedStatus } from '../support/ended.ts';
 import { policyOf, skippedTime } from '../support/skipped-time.ts';
 
