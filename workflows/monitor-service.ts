@@ -194,7 +194,7 @@ async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Pr
     ({ blocks, seconds, waitedSeconds = Infinity }) =>
       blocks > 0 && (!patient || Math.max(seconds, waitedSeconds) > policy.database.longSeconds),
   );
-  const judged = kit.judgeDatabase({ health, pool, inTheWay });
+  const judged = kit.judgeDatabase(policy)({ health, pool, inTheWay });
   const bad = judged?.[0] === 'bad';
   if (judged !== undefined) judge(database, bad, !bad, { name: 'DatabaseConnectionIssues', summary: judged[1] });
   const inTrouble = database.firingSince !== undefined || database.over >= (patient ? terms.raiseAfter : 1);
