@@ -26,7 +26,14 @@ const building = proxyActivities<ports.DatabaseIndexes>(kit.longWork);
 export const performanceDegradation = kit.defineRunbook(
   {
     title: 'Performance degradation',
-    alerts: ['PerformanceDegradation', 'SlowResponses', 'ResponseTimeBudgetBurn', 'WebVitalsFailing', 'MemoryLeak'],
+    alerts: [
+      'PerformanceDegradation',
+      'SlowResponses',
+      'ResponseTimeBudgetBurn',
+      'WebVitalsFailing',
+      'WebVitalsBudgetBurn',
+      'MemoryLeak',
+    ],
   },
   async function performanceDegradation(run) {
     const { service, environment } = run.incident;

@@ -59,6 +59,8 @@ export const Environment = z.object({
       p95Ms: z.number().positive().default(500),
       /** Share of the probes that are answered. */
       uptime: z.number().positive().max(0.999999).default(0.999),
+      /** Share of the time in which the web vitals of real users pass. */
+      vitals: z.number().positive().max(0.999999).default(0.95),
     })
     .prefault({}),
   alertAt: z
@@ -246,7 +248,12 @@ export const Policy = z.object({
   /** Channels on which everybody follows what happens. */
   announce: z.array(Slug).default([]),
   approval: Rules,
-  objectives: z.object({ errorRatio: z.number(), p95Ms: z.number(), uptime: z.number().optional() }),
+  objectives: z.object({
+    errorRatio: z.number(),
+    p95Ms: z.number(),
+    uptime: z.number().optional(),
+    vitals: z.number().optional(),
+  }),
   /** `errors` where the error tracker is to count them. */
   alertAt: z.object({ errorRatio: z.number(), p95Ms: z.number(), errors: z.number().optional() }),
   limits: Limits.partial().optional(),
