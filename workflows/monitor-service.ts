@@ -3,7 +3,7 @@
  * Raises    `HighErrorRate`, `SlowResponses` and `ManyErrors` over their alert thresholds; `DatabaseConnectionIssues` when the database does
  *           not answer, or clients wait for its pool, or sessions for one another for long; the burn of an error budget; `FailedDeployment`;
  *           `MemoryLeak` when an instance grows without end; `WebVitalsFailing` when real users wait;
- *           `MonitoringBlind` when something could not be read for long.
+ *           `MonitoringBlind` when something could not be read for long, or nothing counts the requests of what was up.
  * Steady    each after two readings in a row, resolved after three good ones; too few requests say nothing. Once the database's
  *           own alert is due the rest is its symptom and raises nothing; what one bad reading of it may explain waits for the
  *           next. What goes on firing is told again every 15 minutes: the gateway opens an incident anew where the last one
@@ -242,7 +242,7 @@ async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Pr
 
   const readings = {
     'the policy': { value: policy, expected: true },
-    'the metrics': { value: ratio, expected: terms.metrics },
+    'the metrics': { value: ratio?.absent === true && one.wasUp === true ? undefined : ratio, expected: terms.metrics },
     'the database': { value: health, expected: false },
     'the pool': { value: pool, expected: false },
     'the sessions of the database': { value: sessions, expected: false },
