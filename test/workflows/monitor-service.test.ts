@@ -180,6 +180,23 @@ it('tells an alert that the gateway did not take at a later reading', async () =
   expect(told()[0]).toBe('firing');
 });
 
+it('looks on while the gateway is away, and tells one and the same alert all the time', async () => {
+  const tried: Alert[] = [];
+  const { reading, wait } = await startMonitor({
+    every: '15 seconds',
+    sendAlert: (alert) => {
+      tried.push(alert);
+      throw new Error('the gateway is away');
+    },
+  });
+  reading.script = Array<number>(200).fill(0.2);
+  await wait(10);
+  expect(200 - reading.script.length).toBeGreaterThanOrEqual(15); // each may wait as long as it is apart from the next
+  const told = tried.filter(({ name }) => name === 'HighErrorRate');
+  expect(told.length).toBeGreaterThan(15);
+  expect(new Set(told.map(({ key }) => key)).size).toBe(1);
+});
+
 it('watches what the configuration asks for when a worker starts, and goes on with what it knew', async () => {
   const { measure, sent, watched, watch } = await startMonitor();
   await measure(0.2, 3);
