@@ -45,7 +45,7 @@ export function createActivities(
       const known = nearest?.name === service ? nearest.environments[environment] : undefined;
       const of = known ?? Object.values(nearest?.environments ?? {})[0];
       if (of === undefined) throw failure('NotConfigured', `${service}/${environment} is not in the configuration`);
-      const { objectives, alertAt, measure, coolDown, monitor, metrics, errors } = of;
+      const { objectives, alertAt, limits, measure, coolDown, monitor, metrics, errors } = of;
       const { people, ladder, announce, escalation, proposals, reviews, drills } = settings;
       const { procedure, after, canary, backup, migrations } = of.deployment;
       const { longSeconds, maxEnded, restartBy, project } = of.database;
@@ -64,6 +64,7 @@ export function createActivities(
         approval: approvalAt(settings, { service, environment }),
         objectives,
         alertAt: { ...alertAt, ...(errors?.alertAt !== undefined && { errors: errors.alertAt }) },
+        limits,
         measure,
         coolDown,
         proposals,

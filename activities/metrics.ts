@@ -55,8 +55,9 @@ export function createActivities({ HOLDFAST_STATE_DIR, PROMETHEUS_TOKEN }: z.out
     ...createInstanceMetrics(settings, sourceOf),
     /** Share of the answers of the window whose code is 5xx; `windowSeconds` of the answer is what was measured. */
     async errorRatio(of: Window): Promise<ErrorRatio> {
-      const { seconds, requests, failed } = await requestsOf(of);
-      return { ratio: ratioOf(failed, requests), requests, windowSeconds: seconds };
+      const { seconds, requests, failed, seen } = await requestsOf(of);
+      const absent = !seen && !(await sourceOf(of).idle(of, metricsOf(settings, of).match));
+      return { ratio: ratioOf(failed, requests), requests, windowSeconds: seconds, ...(absent && { absent }) };
     },
     /** Quantiles of the window and what is over the objective, interpolated within the histogram's bucket. */
     async responseTimes(of: Window): Promise<ResponseTimes> {

@@ -42,21 +42,23 @@ export const databaseConnectionIssues = kit.defineRunbook(
         run.check(`sessions in the way${when}`, () => db.sessionsInTheWay(scope), kit.judgeInTheWay);
       const [supabase, connections, sessions, pool, statements, releases, capacity] = await Promise.all([
         run.check('Supabase connectivity', () => app.supabaseHealth(scope), kit.judgeSupabase),
-        run.check('connections of the server', () => db.connectionUse(scope), kit.judgeConnections),
+        run.check('connections of the server', () => db.connectionUse(scope), kit.judgeConnections(run.policy)),
         inTheWay(''),
-        run.check('connection pool', () => db.poolUse(scope), kit.judgePool),
+        run.check('connection pool', () => db.poolUse(scope), kit.judgePool(run.policy)),
         run.check('slow statements', () => db.slowStatements(scope), kit.judgeStatements),
         run.check('recent deployments', () => app.recentReleases(scope), kit.judgeReleases(now)),
-        hosted ? run.check('hosted capacity', () => db.hostedCapacity(scope), kit.judgeHostedCapacity) : undefined,
+        hosted
+          ? run.check('hosted capacity', () => db.hostedCapacity(scope), kit.judgeHostedCapacity(run.policy))
+          : undefined,
         run.check('application health', () => app.httpHealth(scope), kit.judgeHealth(run.policy.alertAt.p95Ms)),
         run.check('failed requests', () => app.errorRatio(window), kit.judgeErrorRatio(run.policy)),
         run.check('API response times', () => app.responseTimes(window), kit.judgeResponseTimes(run.policy)),
-        hosted ? undefined : run.check('disk', () => db.diskUse(scope), kit.judgeDisk),
+        hosted ? undefined : run.check('disk', () => db.diskUse(scope), kit.judgeDisk(run.policy)),
         hosted ? run.check('hosted services', () => db.hostedServices(scope), kit.judgeHostedServices) : undefined,
         hosted ? run.check('hosted advisors', () => db.hostedAdvice(scope), kit.judgeAdvice) : undefined,
       ]);
       [pooled, asked] = [pool.value !== undefined, supabase.value !== undefined];
-      const young = idle(sessions.value ?? []).length < LEAK && forgotten(connections.value, pool.value);
+      const young = idle(sessions.value ?? []).length < LEAK && forgotten(run.policy, connections.value, pool.value);
       if (young) await sleep(`${longSeconds} seconds`); // they become what they are by lasting
       const held = young ? (await inTheWay(', after a while')).value : sessions.value;
       const { running } = releases.value ?? {};
@@ -80,7 +82,7 @@ export const databaseConnectionIssues = kit.defineRunbook(
       const { running, previous, between = [] } = found.compared ?? {};
       const roots = (sessions ?? []).filter(mayEnd).slice(0, maxEnded);
       const slow = statements?.find(({ index }) => index !== undefined);
-      const waiting = pool !== undefined && kit.waitsLong(pool);
+      const waiting = pool !== undefined && kit.waitsLong(pool, run.policy);
       const room = connections === undefined ? 0 : connections.max - connections.reserved - connections.used;
       return [
         running !== undefined &&
@@ -188,8 +190,8 @@ const mayEnd = ({ spared, waits }: SessionInTheWay): boolean => spared === undef
 const refOf = ({ seconds: _s, blocks: _b, waitedSeconds: _ws, waits: _w, spared: _sp, ...ref }: SessionInTheWay) => ref;
 
 /** Whether much of the pool is held by transactions in which nothing happens. */
-const forgotten = (connections?: ConnectionUse, pool?: PoolUse): boolean => {
-  const full = pool !== undefined && (kit.waitsLong(pool) || pool.serversActive >= pool.size);
+const forgotten = (policy: kit.Limited, connections?: ConnectionUse, pool?: PoolUse): boolean => {
+  const full = pool !== undefined && (kit.waitsLong(pool, policy) || pool.serversActive >= pool.size);
   return full && idle(connections?.groups ?? []).some(({ count }) => count * 2 >= pool.size);
 };
 const idle = <Of extends { state: string }>(all: Of[]): Of[] =>

@@ -65,7 +65,7 @@ export const highErrorRate = kit.defineRunbook(
         run.check('application health', () => app.httpHealth(scope), kit.judgeHealth(run.policy.alertAt.p95Ms)),
         run.check('API response times', () => app.responseTimes(window), kit.judgeResponseTimes(run.policy)),
         run.check('error ratio', () => app.errorRatio(window), kit.judgeErrorRatio(run.policy)),
-        run.check('load', () => app.saturation(window), kit.judgeSaturation),
+        run.check('load', () => app.saturation(window), kit.judgeSaturation(run.policy)),
         run.check('feature flags', () => app.flagStates(scope), kit.judgeFlags),
       ]);
       const fresh = (patterns.value ?? []).filter((pattern) => pattern.newInRelease);

@@ -3,7 +3,7 @@
  * Raises    `HighErrorRate`, `SlowResponses` and `ManyErrors` over their alert thresholds; `DatabaseConnectionIssues` when the database does
  *           not answer, or clients wait for its pool, or sessions for one another for long; the burn of an error budget; `FailedDeployment`;
  *           `MemoryLeak` when an instance grows without end; `WebVitalsFailing` when real users wait;
- *           `MonitoringBlind` when something could not be read for long.
+ *           `MonitoringBlind` when something could not be read for long, or nothing counts the requests of what was up.
  * Steady    each after two readings in a row, resolved after three good ones; too few requests say nothing. Once the database's
  *           own alert is due the rest is its symptom and raises nothing; what one bad reading of it may explain waits for the
  *           next. What goes on firing is told again every 15 minutes: the gateway opens an incident anew where the last one
@@ -24,7 +24,6 @@ import {
 } from '@temporalio/workflow';
 import {
   MonitorSettings,
-  type DeploymentRun,
   type ObjectiveReport,
   type OpenAtSources,
   type Policy,
@@ -76,7 +75,7 @@ export interface Watched {
   awaitedSince?: number | undefined;
   /** When the database was last in trouble. */
   troubledAt?: number;
-  deployment?: { seen?: string; failed?: { runId: string; startsAt: string } };
+  deployment?: kit.ToldDeployment;
 }
 
 export interface Monitor {
@@ -102,6 +101,7 @@ export const watchSignal = defineSignal<[WatchOrder]>('watch');
 export async function monitorService(monitor: Monitor): Promise<void> {
   const { service } = monitor;
   const patient = patched('patient-with-the-database'); // here: see `defineRunbook`
+  const budgetsVitals = patched('budget-of-web-vitals');
   const policies = new Map<string, Policy>();
   setHandler(watchedQuery, () => monitor.watched, {
     description: 'What is watched, and which alert is firing since when',
@@ -130,7 +130,7 @@ export async function monitorService(monitor: Monitor): Promise<void> {
         const policy = policies.get(one.environment) ?? (await readPolicy(scope).catch(() => undefined));
         if (policy === undefined) return await watchBlindly(scope, one, now); // it is asked for at the next tick
         policies.set(one.environment, policy);
-        await watch(scope, one, policy, { now, everySeconds: kit.secondsOf(monitor.every), patient });
+        await watch(scope, one, policy, { now, everySeconds: kit.secondsOf(monitor.every), patient, budgetsVitals });
       }),
     ]);
     await sleep(monitor.every);
@@ -162,16 +162,18 @@ interface Tick {
   everySeconds: number;
   /** Whether it takes more than a blip of the database to explain the rest. */
   patient: boolean;
+  /** Whether web vitals have an error budget. */
+  budgetsVitals: boolean;
 }
 
 async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Promise<void> {
-  const { now, everySeconds, patient } = tick;
+  const { now, everySeconds, patient, budgetsVitals } = tick;
   const terms = policy.monitor ?? DEFAULTS;
   const { windowSeconds } = policy.measure;
   const window = { ...scope, windowSeconds };
   const { alertAt } = policy;
   const { errors: limit } = alertAt;
-  const [health, pool, sessions, ratio, times, probe, deployment, errors, performance] = await Promise.all([
+  const [health, pool, sessions, ratio, times, probe, deployment, errors, performing] = await Promise.all([
     read.supabaseHealth(scope).catch(() => undefined),
     read.poolUse(scope).catch(() => undefined),
     read.sessionsInTheWay(scope).catch(() => undefined),
@@ -194,7 +196,7 @@ async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Pr
     ({ blocks, seconds, waitedSeconds = Infinity }) =>
       blocks > 0 && (!patient || Math.max(seconds, waitedSeconds) > policy.database.longSeconds),
   );
-  const judged = kit.judgeDatabase({ health, pool, inTheWay });
+  const judged = kit.judgeDatabase(policy)({ health, pool, inTheWay });
   const bad = judged?.[0] === 'bad';
   if (judged !== undefined) judge(database, bad, !bad, { name: 'DatabaseConnectionIssues', summary: judged[1] });
   const inTrouble = database.firingSince !== undefined || database.over >= (patient ? terms.raiseAfter : 1);
@@ -219,17 +221,19 @@ async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Pr
   }
   if (errors !== undefined && limit !== undefined)
     judgeMet('ManyErrors', kit.judgeErrorCount(limit)(errors), kit.judgeErrorCount(limit * CALM)(errors));
-  for (const { name, verdict, summary } of performance)
+  for (const { name, verdict, summary } of performing)
     judge(trackedBy(name), verdict === 'bad', verdict === 'ok', { name, summary, severity: 'warning' });
   const sinceSeconds = one.tickedAt === undefined ? everySeconds : (now - one.tickedAt) / 1000;
   const counts = isExpected(one, now, probe !== undefined && probe.failed < probe.probes);
   one.tickedAt = now;
-  for (const indicator of kit.indicatorsOf(policy, everySeconds, { ratio, times, probe: counts ? probe : undefined })) {
+  const vitals = budgetsVitals ? performing.find(({ name }) => name === 'WebVitalsFailing')?.verdict : undefined;
+  const measured = { ratio, times, probe: counts ? probe : undefined, vitals };
+  for (const indicator of kit.indicatorsOf(policy, everySeconds, measured)) {
     const { budget } = kit.keep((one.objectives ??= {}), indicator, { ...tick, sinceSeconds });
     for (const rate of terms.burnRates) {
       const [verdict, summary] = kit.judgeBurn(indicator, budget, rate, now);
       const tracked = ((one.burns ??= {})[burnOf(indicator.alert, rate.name)] ??= { over: 0, under: 0 });
-      const { severity } = rate;
+      const { severity = rate.severity } = indicator;
       const told = { name: indicator.alert, severity, summary, labels: { burn: rate.name } };
       const over = verdict === 'bad' && !troubled(kit.remembersMs(rate));
       if (!over || !suspected) judge(tracked, over, verdict === 'ok', told);
@@ -238,7 +242,7 @@ async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Pr
 
   const readings = {
     'the policy': { value: policy, expected: true },
-    'the metrics': { value: ratio, expected: terms.metrics },
+    'the metrics': { value: ratio?.absent === true && one.wasUp === true ? undefined : ratio, expected: terms.metrics },
     'the database': { value: health, expected: false },
     'the pool': { value: pool, expected: false },
     'the sessions of the database': { value: sessions, expected: false },
@@ -247,7 +251,7 @@ async function watch(scope: Scope, one: Watched, policy: Policy, tick: Tick): Pr
   };
   const blind = blindTo(one, readings, { now, ...terms });
   judge(trackedBy('MonitoringBlind'), blind.over, blind.under, blind.told);
-  await Promise.all([...telling, tellDeployment(scope, one, deployment)]);
+  await Promise.all([...telling, kit.tellDeployment(scope, (one.deployment ??= {}), deployment)]);
 }
 
 /** Nothing of an environment can be judged without its policy: that this lasts is told, by the defaults. */
@@ -267,28 +271,6 @@ function isExpected(one: Watched, now: number, up: boolean): boolean {
 }
 
 const burnOf = (alert: string, rate: string): string => `${alert}/${rate}`;
-
-const FAILED = { 'rolled-back': 'warning', failed: 'critical', 'handed-over': 'critical' } as const;
-
-/** A deployment that has failed is told once, and resolved by one that is released. What ended before the monitor began is not told. */
-async function tellDeployment(scope: Scope, one: Watched, run: DeploymentRun | undefined | null): Promise<void> {
-  const state = (one.deployment ??= {});
-  if (run === null) return; // could not be read
-  if (run === undefined) return void (state.seen ??= 'none');
-  const { runId, endedAt, outcome, note } = run;
-  if (endedAt === undefined || runId === state.seen) return;
-  const severity = Object.entries(FAILED).find(([name]) => name === outcome)?.[1];
-  const about = { scope, name: 'FailedDeployment', summary: `the deployment ended as ${outcome}: ${note}` };
-  if (state.seen !== undefined && severity !== undefined) {
-    if (!(await kit.send({ ...about, severity }, { status: 'firing', startsAt: endedAt, of: runId }))) return;
-    state.failed = { runId, startsAt: endedAt };
-  } else if (outcome === 'released' && state.failed !== undefined) {
-    const { runId: of, startsAt } = state.failed;
-    if (!(await kit.send(about, { status: 'resolved', startsAt, of }))) return;
-    delete state.failed;
-  }
-  state.seen = runId;
-}
 
 const reportsOf = ({ environment, objectives = {}, burns = {} }: Watched, policy: Policy | undefined) =>
   Object.entries(objectives).map(([name, kept]) =>

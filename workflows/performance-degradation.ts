@@ -26,7 +26,14 @@ const building = proxyActivities<ports.DatabaseIndexes>(kit.longWork);
 export const performanceDegradation = kit.defineRunbook(
   {
     title: 'Performance degradation',
-    alerts: ['PerformanceDegradation', 'SlowResponses', 'ResponseTimeBudgetBurn', 'WebVitalsFailing', 'MemoryLeak'],
+    alerts: [
+      'PerformanceDegradation',
+      'SlowResponses',
+      'ResponseTimeBudgetBurn',
+      'WebVitalsFailing',
+      'WebVitalsBudgetBurn',
+      'MemoryLeak',
+    ],
   },
   async function performanceDegradation(run) {
     const { service, environment } = run.incident;
@@ -55,20 +62,20 @@ export const performanceDegradation = kit.defineRunbook(
       const { running, previous, since } = compared;
       const [routes, load, statements, memory, vitals, bundle, caching] = await Promise.all([
         run.check('API response times', () => app.routeTimes({ ...window, since }), kit.judgeRoutes(run.policy)),
-        run.check('load', () => app.saturation(window), kit.judgeSaturation),
+        run.check('load', () => app.saturation(window), kit.judgeSaturation(run.policy)),
         run.check('slow statements', () => app.slowStatements(scope), kit.judgeStatements),
-        run.check('memory of the instances', () => slowly.memoryTrends(window), kit.judgeMemory),
+        run.check('memory of the instances', () => slowly.memoryTrends(window), kit.judgeMemory(run.policy)),
         users &&
           run.check(
             'web vitals of users',
             () => app.webVitals({ ...vitalsWindow, release: running?.version }),
-            kit.judgeVitals(users.minimumSamples),
+            kit.judgeVitals(users.minimumSamples, run.policy),
           ),
         measured.bundle && running
           ? run.check(
               'bundle',
               () => slowly.bundleChange({ ...scope, running: running.commit, previous: previous?.commit }),
-              kit.judgeBundle,
+              kit.judgeBundle(run.policy),
             )
           : undefined,
         measured.caching ? run.check('caching', () => app.cachingStates(scope), kit.judgeCaching) : undefined,
@@ -87,7 +94,7 @@ export const performanceDegradation = kit.defineRunbook(
           : undefined,
         measured.laboratory &&
         (vitals?.verdict === 'bad' ? unexplained && !heavy : vitals?.verdict !== 'ok' && (unexplained || heavy))
-          ? run.check('web vitals in the laboratory', () => labVitals(scope), kit.judgeLab)
+          ? run.check('web vitals in the laboratory', () => labVitals(scope), kit.judgeLab(run.policy))
           : undefined,
       ]);
       bad.vitals ||= lab?.verdict === 'bad'; // users will tell whether it is better
@@ -105,7 +112,11 @@ export const performanceDegradation = kit.defineRunbook(
       };
       const suspects = kit.suspectsOf(found, run.policy, now);
       await run.check('top suspect', async () => suspects, kit.judgeSuspects(compared));
-      await run.check('action items', async () => (suspects.length > 0 ? kit.actionItems(found) : []), kit.judgeItems);
+      await run.check(
+        'action items',
+        async () => (suspects.length > 0 ? kit.actionItems(found, run.policy) : []),
+        kit.judgeItems,
+      );
       const mayReturn = suspects[0]?.began !== true || (await kit.isServed(run, previous));
       return { ...found, suspects, compared, mayReturn };
     };
@@ -117,7 +128,7 @@ export const performanceDegradation = kit.defineRunbook(
       const { maxInstances = 1 } = found.releases ?? {};
       const cache = kit.cacheable(kit.slowRoutes(found.routes ?? [], run.policy), found.caching);
       const index = found.statements?.find((one) => one.index !== undefined)?.index;
-      const leaking = (found.memory ?? []).filter(kit.isLeaking).map(({ instance }) => instance);
+      const leaking = (found.memory ?? []).filter(kit.isLeaking(run.policy)).map(({ instance }) => instance);
       const why = suspect.evidence.map((line) => line.slice(0, 500));
       const more = Math.min((running?.instances ?? 0) * 2, maxInstances);
       return [
@@ -177,8 +188,8 @@ export const performanceDegradation = kit.defineRunbook(
       const judge = ({ routes, memory, vitals }: Awaited<ReturnType<typeof read>>) =>
         kit.judgeAll([
           ...(routes === undefined ? [] : [kit.judgeRoutes(run.policy)(routes)]),
-          ...(memory === undefined ? [] : [kit.judgeMemory(memory)]),
-          ...(vitals === undefined ? [] : [kit.judgeVitals(minimumSamples)(vitals)]),
+          ...(memory === undefined ? [] : [kit.judgeMemory(run.policy)(memory)]),
+          ...(vitals === undefined ? [] : [kit.judgeVitals(minimumSamples, run.policy)(vitals)]),
         ]);
       return run.holds(read, judge, bad.vitals);
     };

@@ -11,12 +11,16 @@ export interface Counted {
   failed: number;
   /** Of the histogram of their durations, by `le` in seconds. */
   buckets: Series[];
+  /** Whether there is a series that counts them. */
+  seen: boolean;
 }
 
 /** Where the counts come from; what they mean is said once, for all of them. */
 export interface Source {
   /** Requests whose series have these labels. */
   counted(of: Window, match: Record<string, string>): Promise<Counted>;
+  /** Where no series counts requests: whether that is known to be because there were none since what counts them began. */
+  idle(of: Scope, match: Record<string, string>): Promise<boolean>;
   saturation(of: Window): Promise<Saturation>;
 }
 

@@ -154,7 +154,15 @@ export function createPrometheus(token: string | undefined, settings: Settings):
         requests: total(counts),
         failed: total(counts.filter(({ labels }) => labels[codeLabel]?.startsWith('5'))),
         buckets,
+        seen: counts.length > 0,
       };
+    },
+    /** What counted them within a day is up, and has no series since it began anew: many make it with the first request. */
+    async idle(of, match) {
+      const { url, requests } = metricsOf(settings, of);
+      const counts = selector(`${requests}_count`, match);
+      const query = `up == 1 and on (job) count_over_time(${counts}[1d]) unless on (job) ${counts}`;
+      return (await vector(url, query)).length > 0;
     },
     /** @throws NotConfigured (permanent) without `metrics.instances`; NotFound (permanent) when none of them was scraped. */
     async saturation(of) {

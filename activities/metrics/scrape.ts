@@ -9,7 +9,7 @@ import { readIfThere } from '../../src/processes.ts';
 import { CPU, metricsOf, type Source } from './counted.ts';
 import type { InstanceSource } from './instances.ts';
 import { createScrapedInstances } from './scraped-instances.ts';
-import { increase, samplesOf, total, type Sample } from './series.ts';
+import { declares, increase, samplesOf, total, type Sample, type Series } from './series.ts';
 
 const KEEP_MS = 15 * 60_000;
 const FRESH_MS = 250;
@@ -18,7 +18,7 @@ const LONGEST_WAIT_MS = 5000;
 const Targets = z.array(z.object({ targets: z.array(z.string()) }));
 
 /** Samples of one target, oldest first, of the last fifteen minutes. They are lost with the worker: then two are taken anew. */
-type Ring = Sample[];
+type Ring = (Sample & { declared: boolean })[];
 
 export function createScrape(stateDir: string, settings: Settings): Source & InstanceSource {
   const rings = new Map<string, Ring>();
@@ -32,7 +32,8 @@ export function createScrape(stateDir: string, settings: Settings): Source & Ins
     const what = `metrics of ${new URL(url).host}`;
     const headers = { origin: new URL(url).origin }; // Caddy asks for it
     const response = await whole(await request(url, { what, headers }), what);
-    ring.push({ at: Date.now(), series: samplesOf(await response.text(), names, what) });
+    const text = await response.text();
+    ring.push({ at: Date.now(), series: samplesOf(text, names, what), declared: declares(text, names) });
     while (Date.now() - (ring[0]?.at ?? 0) > KEEP_MS) ring.shift();
     return ring;
   }
@@ -66,18 +67,26 @@ export function createScrape(stateDir: string, settings: Settings): Source & Ins
     ...createScrapedInstances({ stateDir, settings, instancesOf }),
     async counted(of, match) {
       const { url, requests, codeLabel } = metricsOf(settings, of);
-      const [counts, buckets] = [`${requests}_count`, `${requests}_bucket`];
+      const [counts, buckets] = namesOf(requests);
       const window = await windowOf(url, [counts, buckets], of.windowSeconds);
-      const all = increase(window).filter(({ labels }) =>
-        Object.entries(match).every(([label, value]) => labels[label] === value),
-      );
+      const matches = ({ labels }: Series): boolean =>
+        Object.entries(match).every(([label, value]) => labels[label] === value);
+      const all = increase(window).filter(matches);
       const counted = all.filter(({ name }) => name === counts);
       return {
         seconds: secondsOf(window),
         requests: total(counted),
         failed: total(counted.filter(({ labels }) => labels[codeLabel]?.startsWith('5'))),
         buckets: all.filter(({ name }) => name === buckets),
+        seen: window.some(({ series }) => [...series.values()].some((one) => one.name === counts && matches(one))),
       };
+    },
+    /** The target says of itself that it counts them, and has counted none of any kind. */
+    async idle(of) {
+      const { url, requests } = metricsOf(settings, of);
+      const names = namesOf(requests);
+      const latest = (await sampled(url, names)).at(-1);
+      return latest !== undefined && latest.declared && latest.series.size === 0;
     },
     /** @throws NotConfigured (permanent) without a list of instances; Unavailable (transient) when none of them answers. */
     async saturation(of) {
@@ -96,5 +105,7 @@ export function createScrape(stateDir: string, settings: Settings): Source & Ins
     },
   };
 }
+
+const namesOf = (requests: string): [string, string] => [`${requests}_count`, `${requests}_bucket`];
 
 const secondsOf = (window: Sample[]): number => ((window.at(-1)?.at ?? 0) - (window[0]?.at ?? 0)) / 1000;

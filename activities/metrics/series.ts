@@ -35,6 +35,12 @@ export function samplesOf(text: string, names: string[], what: string): Map<stri
   return series;
 }
 
+/** Whether the text says of what kind one of these is, as it may before there is a series of it. */
+export const declares = (text: string, names: string[]): boolean =>
+  [...text.matchAll(/^# TYPE (\S+) /gm)].some(([, of = '']) =>
+    names.some((name) => name === of || name.startsWith(`${of}_`)),
+  );
+
 /** NaN of a series counts nothing; prom-client writes it as `Nan`. */
 const numberOf = (text: string): number =>
   text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : /^nan$/i.test(text) ? 0 : Number(text);

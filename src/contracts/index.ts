@@ -11,6 +11,7 @@ export * from './deployment.ts';
 export * from './code-host.ts';
 export * from './status.ts';
 export * from './review-settings.ts';
+export * from './limits.ts';
 export * from './settings.ts';
 export * from './review.ts';
 export * from './drill.ts';

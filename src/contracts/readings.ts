@@ -39,8 +39,16 @@ export type ErrorCorrelations = z.output<typeof ErrorCorrelations>;
 export const ErrorCount = z.object({ count: z.number(), windowSeconds: z.number() });
 export type ErrorCount = z.output<typeof ErrorCount>;
 
-/** `ratio` is 0..1; with no requests it is 0 and `requests` says so. */
-export const ErrorRatio = z.object({ ratio: z.number(), requests: z.number(), windowSeconds: z.number() });
+/**
+ * `ratio` is 0..1; with no requests it is 0 and `requests` says so. `absent`: nothing counts requests, so that nobody knows whether
+ * there were any.
+ */
+export const ErrorRatio = z.object({
+  ratio: z.number(),
+  requests: z.number(),
+  windowSeconds: z.number(),
+  absent: z.literal(true).optional(),
+});
 export type ErrorRatio = z.output<typeof ErrorRatio>;
 
 /** `slowShare` is the share (0..1) of the requests that took longer than the objective of p95. */

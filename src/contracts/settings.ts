@@ -3,6 +3,7 @@ import { ActionKind, RemedyKind } from './action.ts';
 import { DeploymentSettings } from './deployment.ts';
 import { Level, Person } from './escalation.ts';
 import { Escalation, Schedule, unknownNames } from './on-call.ts';
+import { Limits } from './limits.ts';
 import { MonitorSettings } from './monitoring.ts';
 import { DrillSettings, Postmortems, ReviewSettings } from './review-settings.ts';
 import { Duration, Identifier, ProjectRef, Severity, Slug } from './names.ts';
@@ -58,11 +59,15 @@ export const Environment = z.object({
       p95Ms: z.number().positive().default(500),
       /** Share of the probes that are answered. */
       uptime: z.number().positive().max(0.999999).default(0.999),
+      /** Share of the time in which the web vitals of real users pass. */
+      vitals: z.number().positive().max(0.999999).default(0.95),
     })
     .prefault({}),
   alertAt: z
     .object({ errorRatio: z.number().positive().max(1).default(0.05), p95Ms: z.number().positive().default(2000) })
     .prefault({}),
+  /** From where on what is read for a diagnosis, or foretold, counts as bad. */
+  limits: Limits.prefault({}),
   /** The window of a measurement, how long a good one must last, and how often it is read. */
   measure: z
     .object({
@@ -243,9 +248,15 @@ export const Policy = z.object({
   /** Channels on which everybody follows what happens. */
   announce: z.array(Slug).default([]),
   approval: Rules,
-  objectives: z.object({ errorRatio: z.number(), p95Ms: z.number(), uptime: z.number().optional() }),
+  objectives: z.object({
+    errorRatio: z.number(),
+    p95Ms: z.number(),
+    uptime: z.number().optional(),
+    vitals: z.number().optional(),
+  }),
   /** `errors` where the error tracker is to count them. */
   alertAt: z.object({ errorRatio: z.number(), p95Ms: z.number(), errors: z.number().optional() }),
+  limits: Limits.partial().optional(),
   measure: z.object({ windowSeconds: z.number(), lasting: Duration, every: Duration, minimumRequests: z.number() }),
   coolDown: Duration,
   /** Kinds of proposals in their order, by runbook. */

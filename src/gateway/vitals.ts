@@ -17,6 +17,7 @@ import {
 } from '../contracts/index.ts';
 import { createRecord } from '../record.ts';
 import { newSketch, type Sketch } from '../sketches.ts';
+import { boundedNames } from './bounded-names.ts';
 
 export const PATH = '/vitals';
 const BODY_LIMIT = 2048;
@@ -25,7 +26,6 @@ const SLOTS_PER_WINDOW = 6;
 /** Of one environment in one slot; what is more is counted together. */
 const PAGES = 50;
 const RELEASES = 5;
-const OTHERS = 'others';
 /**
  * Counted at once: what may be counted in a tenth of a second, or this. What could save up a second's would count that in one turn of
  * the loop, which takes as long as to save up the next: an alert would wait for each of those turns.
@@ -52,8 +52,6 @@ interface Measured extends Scope {
 }
 interface Slot {
   at: number;
-  pages: Set<string>;
-  releases: Set<string>;
   sketches: Map<string, { key: Omit<VitalsSlot, 'samples' | 'sketch'>; sketch: Sketch; written: number }>;
 }
 
@@ -112,6 +110,7 @@ export function createVitals(of: {
   const gateway = randomUUID();
   const counts = { accepted: 0, refused: {} as Record<string, number> };
   const slots = new Map<Measured, Slot[]>();
+  const names = new Map<Measured, Record<'page' | 'release', ReturnType<typeof boundedNames>>>();
   const allowances = new Map<Measured, { left: number; at: number }>();
 
   /** What may still be counted at this moment. */
@@ -136,7 +135,7 @@ export function createVitals(of: {
     const all = slots.get(one) ?? [];
     const known = all.at(-1);
     if (known?.at === at) return known;
-    const slot: Slot = { at, pages: new Set(), releases: new Set(), sketches: new Map() };
+    const slot: Slot = { at, sketches: new Map() };
     slots.set(one, [...all, slot].slice(-SLOTS_PER_WINDOW)); // the record may be away; older ones are let go
     return slot;
   }
@@ -144,8 +143,10 @@ export function createVitals(of: {
   function count(one: Measured, beacon: z.output<typeof Beacon>): void {
     const slot = slotOf(one);
     const { service, environment } = one;
-    const page = within(slot.pages, plain(beacon.page), PAGES);
-    const release = within(slot.releases, beacon.release, RELEASES);
+    const named = names.get(one) ?? { page: boundedNames(PAGES), release: boundedNames(RELEASES) };
+    names.set(one, named);
+    const page = named.page(plain(beacon.page), slot.at);
+    const release = named.release(beacon.release, slot.at);
     const { device } = beacon;
     for (const { name: metric, value } of beacon.vitals) {
       const name = [release, page, device, metric].join(' ');
@@ -262,9 +263,3 @@ const plain = (page: string): string =>
     )
     .join('/')
     .slice(0, 120);
-
-function within(known: Set<string>, name: string, most: number): string {
-  if (!known.has(name) && known.size >= most) return OTHERS;
-  known.add(name);
-  return name;
-}

@@ -5,12 +5,15 @@ import type { AlertSender } from '../contracts/ports.ts';
 import { delivery } from './activity-options.ts';
 
 const REPEAT_MS = 15 * 60 * 1000;
-const { sendAlert } = proxyActivities<AlertSender>(delivery);
+/** A monitor looks no more while it waits: what is not taken soon is told again at its next reading. */
+const { sendAlert } = proxyActivities<AlertSender>({ ...delivery, scheduleToCloseTimeout: '15 seconds' });
 
 /** How one alert stands; carried over from run to run. */
 export interface Tracked {
   /** Start of the alert, while it fires. */
   firingSince?: string | undefined;
+  /** Start of one that is yet to be taken: told again it is the same alert, which may have arrived. */
+  dueSince?: string | undefined;
   /** When it was last told that it fires, ms since the epoch. */
   toldAt?: number | undefined;
   over: number;
@@ -37,11 +40,14 @@ export async function tell(
   told: Told,
   { now, raiseAfter, clearAfter }: { now: number } & Pick<MonitorSettings, 'raiseAfter' | 'clearAfter'>,
 ): Promise<void> {
-  const { firingSince: startsAt = new Date(now).toISOString() } = tracked;
+  if (tracked.under >= clearAfter) tracked.dueSince = undefined;
+  const startsAt = tracked.firingSince ?? tracked.dueSince ?? new Date(now).toISOString();
   if (tracked.under >= clearAfter && tracked.firingSince !== undefined) {
     if (await send(told, { status: 'resolved', startsAt })) tracked.firingSince = tracked.toldAt = undefined;
   } else if (tracked.over >= raiseAfter && now - (tracked.toldAt ?? 0) >= REPEAT_MS) {
-    if (await send(told, { status: 'firing', startsAt })) [tracked.firingSince, tracked.toldAt] = [startsAt, now];
+    tracked.dueSince = startsAt;
+    if (await send(told, { status: 'firing', startsAt }))
+      [tracked.firingSince, tracked.toldAt, tracked.dueSince] = [startsAt, now, undefined];
   }
 }
 

@@ -27,8 +27,10 @@ export { isServed, returnTo } from './return-to.ts';
 export { delivery, diagnostic, inquiry, laboratory, longWork, mitigation, projection } from './activity-options.ts';
 export * from './judgements.ts';
 export * from './performance.ts';
+export type { Limited } from './limits.ts';
 export { watchPerformance } from './watch-performance.ts';
-export { count, send, tell, type Told, type Tracked } from './alerting.ts';
+export { count, tell, type Told, type Tracked } from './alerting.ts';
+export { tellDeployment, type ToldDeployment } from './failed-deployment.ts';
 export { remembersMs } from './error-budget.ts';
 export {
   daysToRecord,

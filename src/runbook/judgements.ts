@@ -1,19 +1,12 @@
 /** What the readings of a diagnosis mean: verdict and one line for people. Shared by every runbook. */
 import type { Policy } from '../contracts/index.ts';
 import type * as readings from '../contracts/readings.ts';
+import { limitsOf, type Limited } from './limits.ts';
 import type { Judgement } from './run.ts';
 
-/** Share of one core above which an instance counts as saturated. Source: common autoscaling target of 80 % CPU. */
-export const SATURATED = 0.8;
 /** Share of the failing events that must carry one value before it counts as correlated. */
 export const CORRELATED = 0.9;
-/** Share of the connections open to applications above which there is no head-room. */
-const CONNECTIONS_USED = 0.9;
-/** Share of the disk above which the database soon stops to write; Supabase goes read-only at 95 %. */
-const DISK_USED = 0.9;
 const GIB = 2 ** 30;
-/** How long a client may wait for a connection of the pool: a fifth of the usual objective of 500 ms. */
-const POOL_WAIT_MS = 100;
 /** A release younger than this is in its bake window and the first suspect. */
 const BAKE_MS = 60 * 60 * 1000;
 
@@ -133,36 +126,40 @@ export const judgeErrorCount =
     `the error tracker counts ${count} errors within ${windowSeconds} s (limit ${limit})`,
   ];
 
-export const judgeSaturation = ({ busiest, instances }: readings.Saturation): Judgement => [
-  busiest >= SATURATED ? 'bad' : 'ok',
-  `the busiest of ${instances} instances uses ${percent(busiest)} of a core`,
-];
+export const judgeSaturation =
+  (policy: Limited) =>
+  ({ busiest, instances }: readings.Saturation): Judgement => [
+    busiest >= limitsOf(policy).coreUsed ? 'bad' : 'ok',
+    `the busiest of ${instances} instances uses ${percent(busiest)} of a core`,
+  ];
 
 export const judgeFlags = (flags: readings.FlagState[]): Judgement => [
   'ok',
   flags.length === 0 ? 'no flags' : flags.map(({ flag, variant }) => `${flag}=${variant}`).join(', '),
 ];
 
-export const judgeConnections = ({ max, reserved, used, groups, ...others }: readings.ConnectionUse): Judgement => {
-  const open = max - reserved;
-  const { replication, autovacuum } = others;
-  const alone = [
-    replication > 0 && `${replication} of replication`,
-    autovacuum > 0 && `${autovacuum} of autovacuum`,
-  ].filter(Boolean);
-  const most = groups
-    .slice(0, 3)
-    .map(({ count, ...group }) => [count, '×', group.user, group.application, group.state].filter(Boolean).join(' '));
-  return [
-    used / open > CONNECTIONS_USED ? 'bad' : 'ok',
-    [
-      `${used} of ${open} connections: ${most.join('; ')}`,
-      alone.length > 0 && `beside them, and left alone: ${alone.join(', ')}`,
-    ]
-      .filter(Boolean)
-      .join('; '),
-  ];
-};
+export const judgeConnections =
+  (policy: Limited) =>
+  ({ max, reserved, used, groups, ...others }: readings.ConnectionUse): Judgement => {
+    const open = max - reserved;
+    const { replication, autovacuum } = others;
+    const alone = [
+      replication > 0 && `${replication} of replication`,
+      autovacuum > 0 && `${autovacuum} of autovacuum`,
+    ].filter(Boolean);
+    const most = groups
+      .slice(0, 3)
+      .map(({ count, ...group }) => [count, '×', group.user, group.application, group.state].filter(Boolean).join(' '));
+    return [
+      used / open > limitsOf(policy).connectionsUsed ? 'bad' : 'ok',
+      [
+        `${used} of ${open} connections: ${most.join('; ')}`,
+        alone.length > 0 && `beside them, and left alone: ${alone.join(', ')}`,
+      ]
+        .filter(Boolean)
+        .join('; '),
+    ];
+  };
 
 export const judgeInTheWay = (sessions: readings.SessionInTheWay[]): Judgement => {
   if (sessions.length === 0) return ['ok', 'no session is long in a transaction or holds others up'];
@@ -172,15 +169,17 @@ export const judgeInTheWay = (sessions: readings.SessionInTheWay[]): Judgement =
   return ['bad', `${sessions.length} sessions are in the way: ${shown.join('; ')}`];
 };
 
-export const judgeDisk = ({ usedBytes, sizeBytes }: readings.DiskUse): Judgement => {
-  const used = `${(usedBytes / GIB).toFixed(1)} GiB in use`;
-  return sizeBytes === undefined
-    ? ['unknown', `${used}; how large the disk is, nobody has said (database.diskGiB)`]
-    : [
-        usedBytes / sizeBytes > DISK_USED ? 'bad' : 'ok',
-        `${used}, ${percent(usedBytes / sizeBytes)} of ${(sizeBytes / GIB).toFixed(1)} GiB`,
-      ];
-};
+export const judgeDisk =
+  (policy: Limited) =>
+  ({ usedBytes, sizeBytes }: readings.DiskUse): Judgement => {
+    const used = `${(usedBytes / GIB).toFixed(1)} GiB in use`;
+    return sizeBytes === undefined
+      ? ['unknown', `${used}; how large the disk is, nobody has said (database.diskGiB)`]
+      : [
+          usedBytes / sizeBytes > limitsOf(policy).diskUsed ? 'bad' : 'ok',
+          `${used}, ${percent(usedBytes / sizeBytes)} of ${(sizeBytes / GIB).toFixed(1)} GiB`,
+        ];
+  };
 
 export const judgeHostedServices = (services: readings.HostedService[]): Judgement => {
   const ill = services.filter(({ healthy }) => !healthy);
@@ -194,40 +193,46 @@ export const judgeAdvice = (advice: readings.Advice[]): Judgement => [
   advice.map(({ title }) => title).join('; ') || 'Supabase advises nothing',
 ];
 
-export const judgeHostedCapacity = ({ compute, poolSize, maxClients, disk }: readings.HostedCapacity): Judgement => {
-  const [verdict, summary] = judgeDisk(disk);
-  const pooler = poolSize === undefined ? '' : `, the pooler holds ${poolSize} connections`;
-  const clients = maxClients === undefined ? '' : ` for up to ${maxClients} clients`;
-  return [verdict, `${compute}${pooler}${clients}; ${summary}`];
-};
+export const judgeHostedCapacity =
+  (policy: Limited) =>
+  ({ compute, poolSize, maxClients, disk }: readings.HostedCapacity): Judgement => {
+    const [verdict, summary] = judgeDisk(policy)(disk);
+    const pooler = poolSize === undefined ? '' : `, the pooler holds ${poolSize} connections`;
+    const clients = maxClients === undefined ? '' : ` for up to ${maxClients} clients`;
+    return [verdict, `${compute}${pooler}${clients}; ${summary}`];
+  };
 
 /** A busy pool makes clients wait for a moment; only a wait that users feel counts. */
-export const waitsLong = ({ clientsWaiting, maxWaitMs }: readings.PoolUse): boolean =>
-  clientsWaiting > 0 && maxWaitMs > POOL_WAIT_MS;
+export const waitsLong = ({ clientsWaiting, maxWaitMs }: readings.PoolUse, policy: Limited): boolean =>
+  clientsWaiting > 0 && maxWaitMs > limitsOf(policy).poolWaitMs;
 
-export const judgePool = ({ pool, size, ...now }: readings.PoolUse): Judgement => [
-  waitsLong({ pool, size, ...now }) ? 'bad' : 'ok',
-  `${pool}: ${now.clientsWaiting} clients wait (the longest ${ms(now.maxWaitMs)}), ${now.serversActive} of ${size} connections in use`,
-  { readings: [{ quantity: 'pool-waiting', value: now.clientsWaiting }] },
-];
+export const judgePool =
+  (policy: Limited) =>
+  ({ pool, size, ...now }: readings.PoolUse): Judgement => [
+    waitsLong({ pool, size, ...now }, policy) ? 'bad' : 'ok',
+    `${pool}: ${now.clientsWaiting} clients wait (the longest ${ms(now.maxWaitMs)}), ${now.serversActive} of ${size} connections in use`,
+    { readings: [{ quantity: 'pool-waiting', value: now.clientsWaiting }] },
+  ];
 
 /** The database, of what could be read of it: what is bad first. Nothing where nothing could be read. */
-export function judgeDatabase({
-  health,
-  pool,
-  inTheWay,
-}: {
-  health: readings.SupabaseHealth | undefined;
-  pool: readings.PoolUse | undefined;
-  inTheWay: readings.SessionInTheWay[] | undefined;
-}): Judgement | undefined {
-  const judged = [
-    ...(health === undefined ? [] : [judgeSupabase(health)]),
-    ...(pool === undefined ? [] : [judgePool(pool)]),
-    ...(inTheWay === undefined ? [] : [judgeInTheWay(inTheWay)]),
-  ];
-  return judged.find(([verdict]) => verdict === 'bad') ?? judged[0];
-}
+export const judgeDatabase =
+  (policy: Limited) =>
+  ({
+    health,
+    pool,
+    inTheWay,
+  }: {
+    health: readings.SupabaseHealth | undefined;
+    pool: readings.PoolUse | undefined;
+    inTheWay: readings.SessionInTheWay[] | undefined;
+  }): Judgement | undefined => {
+    const judged = [
+      ...(health === undefined ? [] : [judgeSupabase(health)]),
+      ...(pool === undefined ? [] : [judgePool(policy)(pool)]),
+      ...(inTheWay === undefined ? [] : [judgeInTheWay(inTheWay)]),
+    ];
+    return judged.find(([verdict]) => verdict === 'bad') ?? judged[0];
+  };
 
 export const judgeStatements = (statements: readings.SlowStatement[]): Judgement => {
   const [worst] = statements;
@@ -265,7 +270,7 @@ export const judgeRecovery =
     const judged = [
       judgeErrorRatio(policy)(ratio),
       judgeResponseTimes(policy)(times),
-      ...(pool === undefined ? [] : [judgePool(pool)]),
+      ...(pool === undefined ? [] : [judgePool(policy)(pool)]),
       ...(supabase === undefined ? [] : [judgeConnecting(supabase)]),
     ];
     const worst =

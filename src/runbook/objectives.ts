@@ -8,6 +8,8 @@ import {
   type ObjectiveReport,
   type Policy,
   type Scope,
+  type Severity,
+  type Verdict,
 } from '../contracts/index.ts';
 import type * as readings from '../contracts/readings.ts';
 import { BUDGET_MS, budgetLeft, burnOver, daysOf, measured, spend, type Sample } from './error-budget.ts';
@@ -20,6 +22,8 @@ export interface Readings {
   ratio: readings.ErrorRatio | undefined;
   times: readings.ResponseTimes | undefined;
   probe: readings.HttpHealth | undefined;
+  /** Whether web vitals pass; absent where they have no budget. */
+  vitals?: Verdict | undefined;
 }
 
 export interface Indicator {
@@ -33,6 +37,8 @@ export interface Indicator {
   minimum: (seconds: number) => number;
   now?: string;
   sample?: Sample;
+  /** Of its alert, where that is not the burn rate's. */
+  severity?: Severity;
 }
 
 /** The monitor's own probes may be among the requests of a window. */
@@ -42,9 +48,10 @@ export const ownProbes = (windowSeconds: number, everySeconds: number): number =
 const percent = (share: number): string => `${Number((share * 100).toFixed(3))} %`;
 
 /** One row for each objective. */
-export function indicatorsOf(policy: Policy, everySeconds: number, { ratio, times, probe }: Readings): Indicator[] {
+export function indicatorsOf(policy: Policy, everySeconds: number, readings: Readings): Indicator[] {
+  const { ratio, times, probe, vitals } = readings;
   const { objectives, measure } = policy;
-  const uptime = objectives.uptime ?? 0.999;
+  const { uptime = 0.999, vitals: passing = 0.95 } = objectives;
   const minimum = (seconds: number): number => measure.minimumRequests + ownProbes(seconds, everySeconds);
   return [
     {
@@ -80,6 +87,22 @@ export function indicatorsOf(policy: Policy, everySeconds: number, { ratio, time
         sample: { total: 1, bad: probe.failed / Math.max(1, probe.probes), seconds: everySeconds },
       }),
     },
+    ...(vitals === undefined
+      ? []
+      : [
+          {
+            name: 'web vitals',
+            alert: 'WebVitalsBudgetBurn',
+            objective: `pass ${percent(passing)} of the time`,
+            allowed: 1 - passing,
+            minimum: () => 1,
+            severity: 'warning' as const,
+            ...(vitals !== 'unknown' && {
+              now: vitals === 'ok' ? 'passing' : 'failing',
+              sample: { total: 1, bad: vitals === 'ok' ? 0 : 1, seconds: everySeconds },
+            }),
+          },
+        ]),
   ];
 }
 

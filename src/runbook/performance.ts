@@ -2,24 +2,17 @@
 import type * as readings from '../contracts/performance.ts';
 import type { Policy, Release, Releases, SlowStatement, SuspectCommit, Verdict } from '../contracts/index.ts';
 import { ms } from './judgements.ts';
+import { limitsOf, type Limited } from './limits.ts';
 import type { Compared } from './release-evidence.ts';
 import type { Checked, Judgement } from './run.ts';
 
-/** "Good" at the 75th percentile. Source: web.dev/articles/vitals, "Core Web Vitals". */
-export const GOOD = { LCP: 2500, INP: 200, CLS: 0.1, FCP: 1800, TTFB: 800 } as const;
-/** Those that make the assessment; the others explain it. */
-const CORE: readings.MetricName[] = ['LCP', 'INP', 'CLS'];
-/**
- * Memory is not foretold for longer than sixteen times what was seen, nor for more than a day: what is farther away is no incident.
- * Source: kubernetes-mixin, `KubePersistentVolumeFillingUp`, four days by the trend of six hours.
- */
-const FORETOLD = 16;
-const SOON_HOURS = 24;
+/** Those that make the assessment have a limit; the others explain it. */
+const vitalLimits = (policy: Limited): Partial<Record<readings.MetricName, number>> => {
+  const { lcpMs: LCP, inpMs: INP, cls: CLS } = limitsOf(policy);
+  return { LCP, INP, CLS };
+};
 /** A release older than this is not where a leak began. */
 const ORIGIN_MS = 24 * 60 * 60 * 1000;
-/** A bundle that grew by this share, and by this much, is heavy. */
-const HEAVIER = 0.2;
-const HEAVIER_BYTES = 50_000;
 /** So much slower than before the release counts as begun with it. */
 const SLOWER = 1.5;
 
@@ -52,49 +45,65 @@ export const judgeRoutes =
     ];
   };
 
-export const isLeaking = ({ hoursUntilLimit = Infinity, seconds }: readings.MemoryTrend): boolean =>
-  hoursUntilLimit <= Math.min(SOON_HOURS, (FORETOLD * seconds) / 3600);
+export const isLeaking =
+  (policy: Limited) =>
+  ({ hoursUntilLimit = Infinity, seconds }: readings.MemoryTrend): boolean => {
+    const { leakHours, leakForetold } = limitsOf(policy);
+    return hoursUntilLimit <= Math.min(leakHours, (leakForetold * seconds) / 3600);
+  };
 
 const leakTold = ({ instance, residentBytes, seconds, limitBytes, hoursUntilLimit = 0, ...by }: readings.MemoryTrend) =>
   `${instance} holds ${mib(residentBytes)} and grows by ${mib(by.residentBytesPerHour / 60)} a minute over ${Math.round(seconds)} s: ` +
   `${limitBytes === undefined ? 'twice as much' : 'its limit'} within ${Math.ceil(hoursUntilLimit * 60)} minutes`;
 
-export const judgeMemory = (trends: readings.MemoryTrend[]): Judgement => {
-  if (trends.length === 0) return ['unknown', 'no instance has enough samples since its start to say'];
-  const leaking = trends.filter(isLeaking);
-  if (leaking.length > 0) return ['bad', leaking.slice(0, 5).map(leakTold).join('; ')];
-  const most = Math.max(...trends.map(({ residentBytes }) => residentBytes));
-  return ['ok', `${trends.length} instances hold ${mib(most)} at most and none grows without end`];
-};
+export const judgeMemory =
+  (policy: Limited) =>
+  (trends: readings.MemoryTrend[]): Judgement => {
+    if (trends.length === 0) return ['unknown', 'no instance has enough samples since its start to say'];
+    const leaking = trends.filter(isLeaking(policy));
+    if (leaking.length > 0) return ['bad', leaking.slice(0, 5).map(leakTold).join('; ')];
+    const most = Math.max(...trends.map(({ residentBytes }) => residentBytes));
+    return ['ok', `${trends.length} instances hold ${mib(most)} at most and none grows without end`];
+  };
 
 const vitalTold = ({ page, device, metric, p75, samples, newest }: readings.WebVital): string =>
   `${metric} of ${page} on ${device} is ${metric === 'CLS' ? p75.toFixed(3) : ms(p75)} at p75 of ${newest === true ? 'the newest ' : ''}${samples}`;
 
-export const failingVitals = (vitals: readings.WebVital[], minimumSamples: number): readings.WebVital[] =>
-  vitals.filter(({ metric, p75, samples }) => CORE.includes(metric) && samples >= minimumSamples && p75 > GOOD[metric]);
+export const failingVitals = (
+  vitals: readings.WebVital[],
+  minimumSamples: number,
+  policy: Limited,
+): readings.WebVital[] => {
+  const limits = vitalLimits(policy);
+  return vitals.filter(({ metric, p75, samples }) => samples >= minimumSamples && p75 > (limits[metric] ?? Infinity));
+};
 
 /** Passing: every core vital of every page and device class with enough samples is good at p75. */
 export const judgeVitals =
-  (minimumSamples: number) =>
+  (minimumSamples: number, policy: Limited) =>
   (vitals: readings.WebVital[]): Judgement => {
-    const core = vitals.filter(({ metric, samples }) => CORE.includes(metric) && samples >= minimumSamples);
+    const limits = vitalLimits(policy);
+    const core = vitals.filter(({ metric, samples }) => metric in limits && samples >= minimumSamples);
     if (core.length === 0)
       return ['unknown', `no page has ${minimumSamples} samples of a core vital: too few to say whether they pass`];
-    const failing = failingVitals(vitals, minimumSamples);
+    const failing = failingVitals(vitals, minimumSamples, policy);
     if (failing.length > 0) return ['bad', failing.slice(0, 4).map(vitalTold).join('; ')];
     return ['ok', `${core.length} core vitals pass: ${core.slice(0, 3).map(vitalTold).join('; ')}`];
   };
 
-export const judgeLab = (all: readings.LabVitals[]): Judgement => {
-  if (all.length === 0) return ['unknown', 'the laboratory measured nothing'];
-  const shown = all.map(
-    ({ page, device, score, lcpMs, tbtMs, audits }) =>
-      `${page} on ${device} scores ${Math.round(score * 100)}, LCP ${ms(lcpMs)}, TBT ${ms(tbtMs)}` +
-      audits.map(({ title, savesMs }) => `, ${title}: saves ${ms(savesMs)}`).join(''),
-  );
-  const failing = all.some(({ lcpMs, cls }) => lcpMs > GOOD.LCP || cls > GOOD.CLS);
-  return [failing ? 'bad' : 'ok', shown.join('; ')];
-};
+export const judgeLab =
+  (policy: Limited) =>
+  (all: readings.LabVitals[]): Judgement => {
+    if (all.length === 0) return ['unknown', 'the laboratory measured nothing'];
+    const shown = all.map(
+      ({ page, device, score, lcpMs, tbtMs, audits }) =>
+        `${page} on ${device} scores ${Math.round(score * 100)}, LCP ${ms(lcpMs)}, TBT ${ms(tbtMs)}` +
+        audits.map(({ title, savesMs }) => `, ${title}: saves ${ms(savesMs)}`).join(''),
+    );
+    const limits = limitsOf(policy);
+    const failing = all.some(({ lcpMs, cls }) => lcpMs > limits.lcpMs || cls > limits.cls);
+    return [failing ? 'bad' : 'ok', shown.join('; ')];
+  };
 
 const sum = (of: number[]): number => of.reduce((all, one) => all + one, 0);
 const sizesOf = ({ entries }: readings.BundleChange) => ({
@@ -104,9 +113,10 @@ const sizesOf = ({ entries }: readings.BundleChange) => ({
     : undefined,
   brotli: sum(entries.map(({ now }) => now.brotliBytes)),
 });
-export const isHeavier = (bundle: readings.BundleChange): boolean => {
+export const isHeavier = (bundle: readings.BundleChange, policy: Limited): boolean => {
+  const { bundleGrowth, bundleGrowthBytes } = limitsOf(policy);
   const { now, before } = sizesOf(bundle);
-  return before !== undefined && now - before > Math.max(HEAVIER_BYTES, before * HEAVIER);
+  return before !== undefined && now - before > Math.max(bundleGrowthBytes, before * bundleGrowth);
 };
 const packagesTold = ({ packages }: readings.BundleChange): string[] =>
   packages
@@ -118,16 +128,18 @@ const packagesTold = ({ packages }: readings.BundleChange): string[] =>
         : `${name} grew from ${kb(beforeBytes)} to ${kb(rawBytes)}`,
     );
 
-export const judgeBundle = (bundle: readings.BundleChange): Judgement => {
-  const { now, before, brotli } = sizesOf(bundle);
-  const lines = [
-    `${bundle.entries.length} entries, ${kb(now)} (${kb(brotli)} as brotli)`,
-    ...(before === undefined ? [] : [`${kb(before)} in the release before`]),
-    ...(isHeavier(bundle) ? packagesTold(bundle) : []),
-    ...bundle.duplicated.map(({ name, copies }) => `${name} is in it ${copies} times`),
-  ];
-  return [isHeavier(bundle) ? 'bad' : 'ok', lines.join('; '), { bundle: bundle.parts }];
-};
+export const judgeBundle =
+  (policy: Limited) =>
+  (bundle: readings.BundleChange): Judgement => {
+    const { now, before, brotli } = sizesOf(bundle);
+    const lines = [
+      `${bundle.entries.length} entries, ${kb(now)} (${kb(brotli)} as brotli)`,
+      ...(before === undefined ? [] : [`${kb(before)} in the release before`]),
+      ...(isHeavier(bundle, policy) ? packagesTold(bundle) : []),
+      ...bundle.duplicated.map(({ name, copies }) => `${name} is in it ${copies} times`),
+    ];
+    return [isHeavier(bundle, policy) ? 'bad' : 'ok', lines.join('; '), { bundle: bundle.parts }];
+  };
 
 export const judgeCaching = (states: readings.CachingState[]): Judgement => [
   'ok',
@@ -188,10 +200,10 @@ export const cacheable = (slow: readings.RouteTimes[], caching: readings.Caching
 export function suspectsOf(found: PerformanceEvidence, policy: Policy, now: number): Suspect[] {
   const { routes = [], memory = [], statements = [], vitals = [], lab, bundle, releases } = found;
   const slow = slowRoutes(routes, policy);
-  const leaking = memory.filter(isLeaking);
+  const leaking = memory.filter(isLeaking(policy));
   const { performance: measured } = policy;
-  const failing = failingVitals(vitals, measured.vitals?.minimumSamples ?? Infinity);
-  const labFails = lab !== undefined && judgeLab(lab)[0] === 'bad';
+  const failing = failingVitals(vitals, measured.vitals?.minimumSamples ?? Infinity, policy);
+  const labFails = lab !== undefined && judgeLab(policy)(lab)[0] === 'bad';
   const kindOfSlow = (): Suspect['kind'] => {
     if (statements.length > 0) return 'slow-query';
     return found.saturated && cacheable(slow, found.caching) === undefined ? 'saturation' : 'slow-route';
@@ -204,10 +216,10 @@ export function suspectsOf(found: PerformanceEvidence, policy: Policy, now: numb
       began: slow.some((one) => beganWith(one, policy)),
     },
     bundle !== undefined &&
-      isHeavier(bundle) &&
+      isHeavier(bundle, policy) &&
       (failing.length > 0 || labFails) && {
         kind: 'heavy-bundle',
-        evidence: [judgeBundle(bundle)[1], ...failing.slice(0, 3).map(vitalTold)],
+        evidence: [judgeBundle(policy)(bundle)[1], ...failing.slice(0, 3).map(vitalTold)],
         began: true,
       },
   ];
@@ -231,10 +243,11 @@ export const judgeSuspects =
   };
 
 /** What no machine should do alone, with its evidence. */
-export function actionItems({ bundle, statements = [], changes = [], lab = [] }: PerformanceEvidence): string[] {
+export function actionItems(found: PerformanceEvidence, policy: Limited): string[] {
+  const { bundle, statements = [], changes = [], lab = [] } = found;
   const [suspect] = changes.filter(({ touches }) => touches.length > 0);
   const [worst] = statements;
-  const grown = bundle !== undefined && isHeavier(bundle) ? packagesTold(bundle) : [];
+  const grown = bundle !== undefined && isHeavier(bundle, policy) ? packagesTold(bundle) : [];
   const twice = (bundle?.duplicated ?? []).map(({ name, copies }) => `have ${name} once, not ${copies} times`);
   const [audit] = lab.flatMap(({ audits }) => audits).toSorted((a, b) => b.savesMs - a.savesMs);
   return [

@@ -19,9 +19,12 @@ export async function watchPerformance(scope: Scope, policy: Policy): Promise<Wa
   const window = { ...scope, windowSeconds: policy.measure.windowSeconds };
   const { vitals: users } = policy.performance;
   const [memory, vitals] = await Promise.all([
-    judged(() => read.memoryTrends({ ...window, gather: false }), judgeMemory),
+    judged(() => read.memoryTrends({ ...window, gather: false }), judgeMemory(policy)),
     users &&
-      judged(() => read.webVitals({ ...scope, windowSeconds: users.windowSeconds }), judgeVitals(users.minimumSamples)),
+      judged(
+        () => read.webVitals({ ...scope, windowSeconds: users.windowSeconds }),
+        judgeVitals(users.minimumSamples, policy),
+      ),
     read.routeTimes(window).catch(() => undefined),
   ]);
   return [

@@ -52,3 +52,11 @@ it('tells a run who decides instead of whom, and knows only people', async () =>
     message: expect.stringContaining('"nobody" is not in people'),
   });
 });
+
+it('gives a run the limits of its environment, and the defaults of those that are not configured', async () => {
+  const environments = { production: { url: 'http://127.0.0.1:1', limits: { leakHours: 4, diskUsed: 0.7 } } };
+  const asked = Settings.parse({ ...settings, services: [{ name: 'shop', environments }] });
+  const configured = createActivities({ HOLDFAST_DECISION_PUBLIC_KEYS: '' }, asked);
+  const { limits } = await configured.policy({ service: 'shop', environment: 'production' });
+  expect(limits).toMatchObject({ leakHours: 4, diskUsed: 0.7, leakForetold: 16, poolWaitMs: 100 });
+});

@@ -10,7 +10,7 @@ function calledAt(samples: MemorySample[], limitMiB?: number): number[] {
   return samples.flatMap(({ at, startedAt }, index) => {
     const run = latestRun(samples.slice(0, index + 1));
     if (run.warm.length < 10 || spanOf(run.warm) < 10_000) return [];
-    return isLeaking(trendOf('a', run, limitMiB && limitMiB * MIB)) ? [(at - startedAt) / 1000] : [];
+    return isLeaking({})(trendOf('a', run, limitMiB && limitMiB * MIB)) ? [(at - startedAt) / 1000] : [];
   });
 }
 

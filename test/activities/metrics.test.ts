@@ -11,7 +11,7 @@ import { startCaddy } from '../../src/embedded/caddy.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { endProcess } from '../../src/processes.ts';
 import { makeUnreadable } from '../support/unreadable.ts';
-import { failsAsDeclared, refusesNonsense } from './http-server.ts';
+import { failsAsDeclared, refusesNonsense, serving } from './http-server.ts';
 import { settings } from './settings.ts';
 
 const on = { service: 'shop', environment: 'production' };
@@ -30,9 +30,9 @@ afterAll(async () => {
 });
 
 /** The provider on Prometheus text at `url`. */
-const scraping = (url: string) => {
+const scraping = (url: string, requests = 'caddy_http_request_duration_seconds') => {
   const [shop] = settings.services;
-  const metrics = { url, requests: 'caddy_http_request_duration_seconds', match: { server: 'shop' } };
+  const metrics = { url, requests, match: { server: 'shop' } };
   const environments = { production: { ...shop!.environments['production'], metrics } };
   return createActivities(
     { HOLDFAST_STATE_DIR: stateDir },
@@ -82,7 +82,18 @@ it('counts what happened between two samples, also over a reset of the counters'
 
 it('says that nothing was asked where there were no requests', async () => {
   const reading = await scraping(`${adminUrl}/metrics`).errorRatio({ ...on, windowSeconds: 0.5 });
-  expect(reading).toMatchObject({ ratio: 0, requests: 0 });
+  expect(reading).toEqual({ ratio: 0, requests: 0, windowSeconds: expect.any(Number) });
+});
+
+it.each([
+  ['counts none yet', 'h_count{server="shop",code="200"} 0', {}],
+  ['says that it counts them, and has counted none', '# TYPE h histogram', {}],
+  ['counts only those of another', '# TYPE h histogram\nh_count{server="mail",code="200"} 9', { absent: true }],
+  ['does not count any', '# TYPE other histogram\nother_count{server="shop",code="200"} 9', { absent: true }],
+])('tells a time without a request from not knowing, where the target %s', async (_, text, absent) => {
+  await using server = await serving(() => ({ body: `${text}\nother 1\n` }));
+  const reading = await scraping(server.url, 'h').errorRatio({ ...on, windowSeconds: 0.3 });
+  expect(reading).toEqual({ ratio: 0, requests: 0, windowSeconds: expect.any(Number), ...absent });
 });
 
 it('measures the busiest instance', async () => {

@@ -26,18 +26,23 @@ const metricsAt = (metrics: object, env: { PROMETHEUS_TOKEN?: string } = {}, dep
 };
 const asking = (url: string, more: object = {}) => metricsAt({ source: 'prometheus', url, ...more });
 
+const nothing = { status: 'success', data: { resultType: 'vector', result: [] } };
+
 const described = prometheusBinary === undefined ? describe.skip : describe;
 described('Prometheus', () => {
   const folder = scratch();
   let shop: Awaited<ReturnType<typeof measuredServer>>;
+  let rest: Awaited<ReturnType<typeof measuredServer>>;
   let url: string;
   beforeAll(async () => {
-    shop = await measuredServer();
-    url = await startPrometheus({ stateDir: folder.stateDir, targets: { shop: [new URL(shop.url).host] } });
+    [shop, rest] = await Promise.all([measuredServer(), measuredServer()]);
+    const targets = { shop: [new URL(shop.url).host], resting: [new URL(rest.url).host] };
+    url = await startPrometheus({ stateDir: folder.stateDir, targets });
   });
   afterAll(async () => {
     await endProcess(folder.stateDir, 'prometheus');
     await shop[Symbol.asyncDispose]();
+    await rest[Symbol.asyncDispose]();
     await folder[Symbol.asyncDispose]();
   });
 
@@ -59,9 +64,26 @@ described('Prometheus', () => {
     expect(asked.slowShare).toBe(0);
   });
 
-  it('says that nothing was asked where there is no such series', async () => {
+  it('says that nothing counts requests where there is no such series', async () => {
     const reading = await asking(url, { match: { server: 'another "one"' } }).errorRatio(seconds(60));
-    expect(reading).toEqual({ ratio: 0, requests: 0, windowSeconds: 60 });
+    expect(reading).toEqual({ ratio: 0, requests: 0, windowSeconds: 60, absent: true });
+  });
+
+  it('tells a time without a request, also of what began anew, from not knowing', async () => {
+    const resting = asking(url, { match: { job: 'resting' } });
+    const none = { ratio: 0, requests: 0, windowSeconds: 10 };
+    const counts = 'caddy_http_request_duration_seconds_count{job="resting"}';
+    const gone = async (query: string) => {
+      const answer = await fetch(`${url}/api/v1/query?${new URLSearchParams({ query }).toString()}`);
+      return ((await answer.json()) as typeof nothing).data.result.length === 0;
+    };
+    await until(async () => (await resting.errorRatio(seconds(10))).absent === undefined);
+    expect(await resting.errorRatio(seconds(10))).toEqual(none);
+    rest.forget();
+    await until(async () => (await gone(counts)) && (await gone(`increase(${counts}[10s])`)));
+    expect(await resting.errorRatio(seconds(10))).toEqual(none);
+    await rest[Symbol.asyncDispose]();
+    await until(async () => (await resting.errorRatio(seconds(10))).absent === true);
   });
 
   it('measures the busiest instance, and cannot where none is known', async () => {
@@ -111,11 +133,16 @@ it('does not start where a canary has checks and no Prometheus that could be ask
   );
 });
 
+it('does not know whether anything was asked where Prometheus has no data at all', async () => {
+  await using server = await serving(() => ({ body: nothing }));
+  expect(await asking(server.url).errorRatio({ ...on, windowSeconds: 60 })).toMatchObject({ absent: true });
+});
+
 it('shows its token to Prometheus', async () => {
   const asked: Asked[] = [];
   await using server = await serving((request) => {
     asked.push(request);
-    return { body: { status: 'success', data: { resultType: 'vector', result: [] } } };
+    return { body: nothing };
   });
   const metrics = { source: 'prometheus', url: `${server.url}/mimir/` };
   await metricsAt(metrics, { PROMETHEUS_TOKEN: 'secret' }).errorRatio({ ...on, windowSeconds: 60 });

@@ -45,7 +45,7 @@ it('shows nothing before a monitor runs, then each objective with its budget, bu
 
   await startMonitors(temporal.client, TASK_QUEUE, parseSettings(configuration, {}));
   const monitor = temporal.client.workflow.getHandle('monitor.shop');
-  await until(async () => (await monitor.query<unknown[]>('objectives').catch(() => [])).length === 3);
+  await until(async () => (await monitor.query<unknown[]>('objectives').catch(() => [])).length === 4);
   const reports = JSON.parse((await slo('shop', '--json')).stdout) as object[];
   expect(reports).toMatchObject([
     {
@@ -58,6 +58,7 @@ it('shows nothing before a monitor runs, then each objective with its budget, bu
     },
     { name: 'response time', objective: '95 % of the answers within 500 ms', now: 'p95 90 ms', budgetLeft: 1 },
     { name: 'uptime', objective: 'over 99.9 %', now: 'up', budgetLeft: 1 },
+    { name: 'web vitals', objective: 'pass 95 % of the time', now: 'passing', budgetLeft: 1 },
   ]);
   expect(reports[0]).toMatchObject({
     budgetLeft: expect.closeTo(1, 3),

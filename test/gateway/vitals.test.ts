@@ -169,10 +169,19 @@ it('keeps its memory, however many pages and releases are made up, and no ids of
   await flush();
   const pages = new Set(saved[0]!.map(({ page }) => page));
   const releases = new Set(saved[0]!.map(({ release }) => release));
-  expect(pages.size).toBe(51);
-  expect(releases.size).toBe(6);
+  expect(pages.size).toBeLessThanOrEqual(51);
+  expect(releases.size).toBeLessThanOrEqual(6);
   expect(pages).toContain('others');
   expect([...pages].join(' ')).not.toContain('12345');
+});
+
+it('counts a page and a release by themselves that are real, however many were made up before', async () => {
+  const { sendBeacon, flush, saved } = endpoint({ perSecond: 10_000 });
+  for (let i = 0; i < 200; i += 1) await sendBeacon({ page: `/made-up-${i}x`, release: `forged-${i}` });
+  for (let i = 0; i < 30; i += 1) await sendBeacon({ page: '/checkout', release: 'v2' });
+  await flush();
+  const checkout = saved[0]!.filter(({ page, release }) => page === '/checkout' && release === 'v2');
+  expect(checkout).toMatchObject([{ samples: 21 }]); // it is known from the tenth on
 });
 
 it('counts a share where that is asked for', async () => {

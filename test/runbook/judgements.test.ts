@@ -1,4 +1,5 @@
 import { simulatedPolicy as policy } from '../../activities/simulator.ts';
+import type { Policy } from '../../src/contracts/index.ts';
 import * as kit from '../../src/runbook/index.ts';
 
 const verdict = ([word]: kit.Judgement): string => word;
@@ -54,15 +55,15 @@ it('calls health bad on one failed probe, and on slow answers', () => {
 });
 
 it('calls an instance saturated from 80 % of a core on', () => {
-  expect(verdict(kit.judgeSaturation({ busiest: 0.8, instances: 2 }))).toBe('bad');
-  expect(verdict(kit.judgeSaturation({ busiest: 0.79, instances: 2 }))).toBe('ok');
+  expect(verdict(kit.judgeSaturation(policy)({ busiest: 0.8, instances: 2 }))).toBe('bad');
+  expect(verdict(kit.judgeSaturation(policy)({ busiest: 0.79, instances: 2 }))).toBe('ok');
 });
 
 it('counts the connections of applications against those open to them, and tells of what is left alone', () => {
   const groups = [{ user: 'shop', application: '', state: 'idle', count: 20 }];
   const use = { max: 100, reserved: 3, used: 20, groups, replication: 0, autovacuum: 0 };
-  expect(kit.judgeConnections(use)).toEqual(['ok', '20 of 97 connections: 20 × shop idle']);
-  expect(kit.judgeConnections({ ...use, used: 95, replication: 1, autovacuum: 2 })).toEqual([
+  expect(kit.judgeConnections(policy)(use)).toEqual(['ok', '20 of 97 connections: 20 × shop idle']);
+  expect(kit.judgeConnections(policy)({ ...use, used: 95, replication: 1, autovacuum: 2 })).toEqual([
     'bad',
     '95 of 97 connections: 20 × shop idle; beside them, and left alone: 1 of replication, 2 of autovacuum',
   ]);
@@ -88,4 +89,23 @@ it('takes nothing for recovered to which a new connection fails', () => {
     expect.anything(),
   ]);
   expect(verdict(judge({ ratio, times, supabase: { rest: broken } }))).toBe('bad');
+});
+
+it('calls the use of a database bad by the limits of the configuration, those of an older policy by the defaults', () => {
+  const pool = { pool: 'app', clientsActive: 9, serversActive: 9, serversIdle: 0, size: 20 };
+  const waiting = { ...pool, clientsWaiting: 3, maxWaitMs: 400 };
+  const use = { max: 100, reserved: 0, used: 80, groups: [], replication: 0, autovacuum: 0 };
+  const disk = { usedBytes: 80, sizeBytes: 100 };
+  const verdicts = (limits?: Policy['limits']) => {
+    const by = { limits };
+    const all = [kit.judgePool(by)(waiting), kit.judgeConnections(by)(use), kit.judgeDisk(by)(disk)];
+    return [...all, kit.judgeSaturation(by)({ busiest: 0.7, instances: 1 })].map(verdict);
+  };
+  expect(verdicts()).toEqual(['bad', 'ok', 'ok', 'ok']);
+  expect(verdicts({ poolWaitMs: 500, connectionsUsed: 0.7, diskUsed: 0.7, coreUsed: 0.6 })).toEqual([
+    'ok',
+    'bad',
+    'bad',
+    'bad',
+  ]);
 });

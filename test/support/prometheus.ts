@@ -133,6 +133,10 @@ export async function measuredServer() {
   durations['500'] = [];
   return {
     ...server,
+    /** As a process that began anew: there is no series before the first answer. */
+    forget: () => {
+      for (const code of Object.keys(durations)) delete durations[code];
+    },
     ask: async (path: string, times: number) => {
       for (let i = 0; i < times; i += 1) await (await fetch(server.url + path)).text();
     },

@@ -22,6 +22,8 @@ afterEach(() => time.close());
 interface Reading {
   ratio: number | undefined;
   requests: number;
+  /** Whether nothing counts requests. */
+  absent: boolean;
   p95Ms: number;
   /** What the error tracker counts; undefined cannot be read. */
   errors: number | undefined;
@@ -41,6 +43,7 @@ async function startMonitor({
   const reading: Reading = {
     ratio: 0,
     requests: 1000,
+    absent: false,
     p95Ms: 90,
     errors: 0,
     down: false,
@@ -66,7 +69,8 @@ async function startMonitor({
     errorRatio: async () => {
       const ratio = reading.script.shift() ?? reading.ratio;
       if (ratio === undefined) throw ApplicationFailure.nonRetryable('no answer');
-      return { ratio, requests: reading.requests, windowSeconds: 300 };
+      const { requests, absent } = reading;
+      return { ratio, requests, windowSeconds: 300, ...(absent && { absent }) };
     },
     responseTimes: async () => {
       const { requests, p95Ms } = reading;
@@ -174,6 +178,23 @@ it('tells an alert that the gateway did not take at a later reading', async () =
   });
   await measure(0.2, 20);
   expect(told()[0]).toBe('firing');
+});
+
+it('looks on while the gateway is away, and tells one and the same alert all the time', async () => {
+  const tried: Alert[] = [];
+  const { reading, wait } = await startMonitor({
+    every: '15 seconds',
+    sendAlert: (alert) => {
+      tried.push(alert);
+      throw new Error('the gateway is away');
+    },
+  });
+  reading.script = Array<number>(200).fill(0.2);
+  await wait(10);
+  expect(200 - reading.script.length).toBeGreaterThanOrEqual(15); // each may wait as long as it is apart from the next
+  const told = tried.filter(({ name }) => name === 'HighErrorRate');
+  expect(told.length).toBeGreaterThan(15);
+  expect(new Set(told.map(({ key }) => key)).size).toBe(1);
 });
 
 it('watches what the configuration asks for when a worker starts, and goes on with what it knew', async () => {
@@ -390,6 +411,29 @@ it('raises that monitoring is blind when what could be read cannot be for ten mi
   expect(sent[0]?.summary).toMatch(/^monitoring is blind: it cannot read the metrics since \d{4}-/);
   await measure(0, 5);
   expect(heard()).toEqual(['MonitoringBlind firing', 'MonitoringBlind resolved']);
+});
+
+it('is not blind in a night without a request, and is where nothing counts requests any more', async () => {
+  const { reading, wait, heard, sent } = await startMonitor();
+  reading.requests = 0;
+  await wait(60);
+  expect(heard()).toEqual([]);
+  reading.absent = true;
+  await wait(8);
+  expect(heard()).toEqual([]);
+  await wait(6);
+  expect(heard()).toEqual(['MonitoringBlind firing']);
+  expect(sent[0]?.summary).toMatch(/^monitoring is blind: it cannot read the metrics since \d{4}-/);
+  reading.absent = false;
+  await wait(5);
+  expect(heard()).toEqual(['MonitoringBlind firing', 'MonitoringBlind resolved']);
+});
+
+it('does not miss the metrics of a service that was never up', async () => {
+  const { reading, wait, heard } = await startMonitor();
+  Object.assign(reading, { down: true, requests: 0, absent: true });
+  await wait(20);
+  expect(heard()).toEqual([]);
 });
 
 it('raises that monitoring is blind where metrics are configured and were never read', async () => {
