@@ -199,26 +199,30 @@ async function race(of: Status, ts: string): Promise<void> {
   ]).toEqual([all, counted.length, counted.length, true, []]);
 }
 
-it('has one outcome however many decide at once over every way there is, counts people, tells the losers who won, and can be replayed', async () => {
-  const announce = openChannels(slack.env, rig.settings).open.get('slack')?.announce;
-  const histories: { workflowId: string; history: History }[] = [];
-  for (let run = 0; run < RUNS; run += 1) {
-    let open = await rig.waiting();
-    const { workflowId, runId, proposal } = open;
-    const { digest = '', expiresAt = '' } = proposal ?? {};
-    const asks = { digest, summary: 'round 1', expiresAt };
-    await announce?.(announcementOf({ workflowId, runId, at: new Date().toISOString(), subject: 'Rounds', asks }));
-    const [{ ts } = { ts: '' }] = await slack.messages();
-    for (let round = 0; round < ROUNDS; round += 1) {
-      await race(open, ts);
-      open = await rig.status(workflowId, runId);
+it(
+  'has one outcome however many decide at once over every way there is, counts people, tells the losers who won, and can be replayed',
+  async () => {
+    const announce = openChannels(slack.env, rig.settings).open.get('slack')?.announce;
+    const histories: { workflowId: string; history: History }[] = [];
+    for (let run = 0; run < RUNS; run += 1) {
+      let open = await rig.waiting();
+      const { workflowId, runId, proposal } = open;
+      const { digest = '', expiresAt = '' } = proposal ?? {};
+      const asks = { digest, summary: 'round 1', expiresAt };
+      await announce?.(announcementOf({ workflowId, runId, at: new Date().toISOString(), subject: 'Rounds', asks }));
+      const [{ ts } = { ts: '' }] = await slack.messages();
+      for (let round = 0; round < ROUNDS; round += 1) {
+        await race(open, ts);
+        open = await rig.status(workflowId, runId);
+      }
+      const handle = rig.client.workflow.getHandle(workflowId, runId);
+      await handle.signal('stop', { by: 'test' });
+      expect(await handle.result()).toMatchObject({ outcome: 'stopped' });
+      histories.push({ workflowId, history: await handle.fetchHistory() });
     }
-    const handle = rig.client.workflow.getHandle(workflowId, runId);
-    await handle.signal('stop', { by: 'test' });
-    expect(await handle.result()).toMatchObject({ outcome: 'stopped' });
-    histories.push({ workflowId, history: await handle.fetchHistory() });
-  }
-  for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle: bundle }, histories))
-    expect({ workflowId, error }).toEqual({ workflowId, error: undefined });
-  expect(verifyAudit(rig.stateDir)).toEqual({ entries: expect.any(Number) });
-}, RUNS * 180_000);
+    for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle: bundle }, histories))
+      expect({ workflowId, error }).toEqual({ workflowId, error: undefined });
+    expect(verifyAudit(rig.stateDir)).toEqual({ entries: expect.any(Number) });
+  },
+  RUNS * 180_000,
+);
