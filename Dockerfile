@@ -27,5 +27,5 @@ COPY --from=build /app/ ./
 ENV NODE_ENV=production HOLDFAST_PRODUCTION=1 HOLDFAST_STATE_DIR=/state HOLDFAST_SECRETS_DIR=/run/secrets
 USER 10001:10001
 VOLUME /state
-ENTRYPOINT ["node"]
+ENTRYPOINT ["node", "--no-concurrent-sparkplug", "--no-maglev-build-code-on-background"]
 CMD ["--max-semi-space-size=2", "--max-old-space-size=256", "workers/main.ts"]

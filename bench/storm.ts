@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import { HEAP } from '../src/heap.ts';
+import { HEAP } from '../src/node-options.ts';
 import { freePort } from '../src/embedded/ports.ts';
 import { startTemporal } from '../src/embedded/temporal.ts';
 import { readPages } from '../src/pages.ts';

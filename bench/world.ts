@@ -1,5 +1,5 @@
 /** The real gateway, and a worker for which every system but Temporal answers at once, from memory. */
-import { HEAP } from '../src/heap.ts';
+import { HEAP } from '../src/node-options.ts';
 import { freePort } from '../src/embedded/ports.ts';
 import { startTemporal } from '../src/embedded/temporal.ts';
 import { groupOf, post, startPart, stateDir, until } from './rig.ts';

@@ -4,7 +4,6 @@ import { pathToFileURL } from 'node:url';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { Settings } from './contracts/index.ts';
-import './exit.ts';
 import { assertSomebodyOnCall } from './on-call.ts';
 import { productionFaults } from './production.ts';
 import { createRedaction, secretsOf } from './redaction.ts';

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assertNamesStay, loadConfig, parseSettings } from '../src/config.ts';
+import { EXIT } from '../src/node-options.ts';
 import { openEndpoints, openMetrics, sharedWithRecord } from '../src/production.ts';
 import { runCommand } from '../src/processes.ts';
 import { removeScratch, scratchFolder } from './embedded/scratch.ts';
@@ -97,7 +98,7 @@ it('takes secrets of files that are named like variables, and nothing of the emb
 it.each(['src/gateway/main.ts', 'workers/main.ts', 'src/cli/main.ts', 'src/embedded/main.ts'])(
   'lets %s not start in production with a demo secret',
   async (program) => {
-    const args = [program, ...(program.includes('cli') ? ['incidents'] : [])];
+    const args = [...EXIT, program, ...(program.includes('cli') ? ['incidents'] : [])];
     const env = { ...sound, HOLDFAST_CODE_SECRET: 'demo' };
     const said = await runCommand({ command: process.execPath, args, env }).then(
       () => 'it started',
@@ -109,7 +110,7 @@ it.each(['src/gateway/main.ts', 'workers/main.ts', 'src/cli/main.ts', 'src/embed
 
 it('lets no worker start in production whose metrics anybody could read', async () => {
   const env = { ...sound, HOLDFAST_WORKER_METRICS: '0.0.0.0:9464' };
-  const started = runCommand({ command: process.execPath, args: ['workers/main.ts'], env });
+  const started = runCommand({ command: process.execPath, args: [...EXIT, 'workers/main.ts'], env });
   await expect(started).rejects.toThrow('HOLDFAST_WORKER_METRICS would answer anybody');
 });
 
@@ -123,7 +124,7 @@ it('says why it cannot start without a secret that is in a file', async () => {
     'export default (env) => { throw new Error(`nothing opens by ${env.HOLDFAST_GRAFANA_SECRET}`); };',
   );
   const env = { ...sound, HOLDFAST_SECRETS_DIR: folder, HOLDFAST_CONFIG: file };
-  const started = runCommand({ command: process.execPath, args: ['src/gateway/main.ts'], env });
+  const started = runCommand({ command: process.execPath, args: [...EXIT, 'src/gateway/main.ts'], env });
   await expect(started).rejects.toThrow('nothing opens by [removed]');
   await removeScratch(folder);
 });

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HEAP } from '../heap.ts';
+import { EXIT, HEAP } from '../node-options.ts';
 import { answers, startTool } from './start-tool.ts';
 import { ROOT, silent, type Say } from './tools.ts';
 
@@ -18,7 +18,7 @@ export async function startGateway(of: {
     stateDir,
     name: 'gateway',
     command: process.execPath,
-    args: ['src/gateway/main.ts'],
+    args: [...EXIT, 'src/gateway/main.ts'],
     cwd: ROOT,
     env,
     ready: () => answers(`${url}/readyz`),
@@ -39,7 +39,7 @@ export async function startWorker(of: { stateDir: string; env: Record<string, st
     stateDir,
     name: 'worker',
     command: process.execPath,
-    args: [...HEAP, 'workers/main.ts'],
+    args: [...EXIT, ...HEAP, 'workers/main.ts'],
     cwd: ROOT,
     env,
     ready: async () => (await readFile(logFile)).subarray(before).includes('worker ready'),

@@ -8,6 +8,7 @@ import { codecKeysOf, dataConverterOf } from '../../src/codec.ts';
 import type { Ports } from '../../src/contracts/ports.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import { startTemporal } from '../../src/embedded/temporal.ts';
+import { EXIT } from '../../src/node-options.ts';
 import { endProcess, runCommand } from '../../src/processes.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
@@ -42,7 +43,7 @@ export async function startRig(overrides: Partial<Ports>, { keys }: { keys?: str
   };
   /** Run a command; its exit code, and what it printed or what its error was. */
   const cli = async (...args: string[]): Promise<{ code: number; text: string }> =>
-    await runCommand({ command: process.execPath, args: ['src/cli/main.ts', ...args], cwd: ROOT, env }).then(
+    await runCommand({ command: process.execPath, args: [...EXIT, 'src/cli/main.ts', ...args], cwd: ROOT, env }).then(
       ({ stdout }) => ({ code: 0, text: stdout }),
       (error: Error & { cause?: { exitCode?: number } }) => ({ code: error.cause?.exitCode ?? 1, text: error.message }),
     );

@@ -5,6 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import type { GameDayReport } from '../../src/cli/gameday/follow.ts';
 import type { Review, Status } from '../../src/contracts/index.ts';
 import { freePort } from '../../src/embedded/ports.ts';
+import { EXIT } from '../../src/node-options.ts';
 import { endProcess, findProcess, runCommand, startProcess } from '../../src/processes.ts';
 import { reviewId } from '../../src/runbook/review.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
@@ -63,7 +64,7 @@ export async function startPlatform(parts?: string[]) {
     cli: (...command: string[]) =>
       runCommand({
         command: process.execPath,
-        args: ['src/cli/main.ts', ...command],
+        args: [...EXIT, 'src/cli/main.ts', ...command],
         cwd: ROOT,
         env,
         timeoutMs: LONGEST_COMMAND_MS,
