@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { runCommand } from '../../src/processes.ts';
 import { removeScratch, scratchFolder } from '../embedded/scratch.ts';
 
@@ -32,6 +33,12 @@ it('completes commands, their own commands, options and choices in bash', async 
   expect(await completed('approve', 'incident.shop.high-error-rate', '--pro')).toEqual(['--proposal']);
   expect(await completed('completion', '')).toEqual(expect.arrayContaining(['bash', 'zsh', 'fish']));
   expect(await completed('watch', '$(id)')).toEqual([]);
+});
+
+it('ends without a word when whoever reads it has read enough', async () => {
+  const command = `'${process.execPath}' src/cli/main.ts completion bash | true; echo "\${PIPESTATUS[0]}"`;
+  const ended = await execa('bash', ['-c', command]);
+  expect(ended).toMatchObject({ stdout: '141', stderr: '' });
 });
 
 it.each(['zsh', 'fish'])('writes a script that %s can read, with every command in it', async (shell) => {
