@@ -41,7 +41,10 @@ export interface FrontDoor {
   /** Undefined when no release was given this server's traffic. */
   read(server: string): Promise<Front | undefined>;
   /**
-   * Point a server at instances, and read it back. Requests in flight stay with what served them. A canary has the server
+   * Point a server at instances, and read it back. Requests in flight stay with what served them. Of those that arrive in the very
+   * moment a few may get no answer: Caddy starts its servers anew, and one of Go's that ends closes a connection on which a request
+   * has just come (`http.Server.Shutdown`). Clients and load balancers ask again. Seen: 83 in 541 switches, at 400 requests a second
+   * over kept connections on a busy machine. A canary has the server
    * `<server>-canary`, which is there before it gets requests and goes when it gets none any more.
    * @throws Unavailable (transient) when another change of Caddy's configuration came in between.
    */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
+import autocannon from 'autocannon';
 import { createActivities } from '../../activities/local-releases.ts';
 import { parseSettings } from '../../src/config.ts';
 import type { Action, Approval } from '../../src/contracts/index.ts';
@@ -74,6 +75,15 @@ export const approval = <A extends Action>(id: string, action: A, fence: number)
   at: '2026-01-01T00:00:00Z',
   fence,
 });
+
+const VISITORS = 8;
+/** Visitors for six seconds, over connections that are kept. */
+export const visitors = (url: string) => autocannon({ url, connections: VISITORS, duration: 6, overallRate: 400 });
+/** Each was answered, and by no error; but for those that `FrontDoor.point` tells of: their clients ask again. */
+export function assertServed({ timeouts, non2xx, errors }: autocannon.Result): void {
+  expect({ timeouts, non2xx }).toEqual({ timeouts: 0, non2xx: 0 });
+  expect(errors).toBeLessThanOrEqual(VISITORS);
+}
 
 export async function createRig(): Promise<Rig> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-releases-'));
